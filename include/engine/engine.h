@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An engine runs vCPUs. Two implementations: `exact` (interpreter, counts
+ * every step) and `kvm` (the host's CPU). All calls but engine_kick() come
+ * from the one vCPU thread. Every call is indexed by vCPU.
+ */
+#ifndef RV_ENGINE_ENGINE_H
+#define RV_ENGINE_ENGINE_H
+
+#include "bus/bus.h"
+#include "clock/clock.h"
+#include "cpu/state.h"
+#include "mem/mem.h"
+
+struct engine;
+
+struct engine_cfg {
+	unsigned ncpus; /* 1 .. CPU_MAX */
+	struct guest_mem *mem;
+	struct bus *bus;
+	struct vclock *clock;
+};
+
+enum engine_exit {
+	ENGINE_EXIT_ICOUNT,    /* the clock's icount is `until` */
+	ENGINE_EXIT_HALT,      /* this vCPU is halted and nothing can wake it now */
+	ENGINE_EXIT_ATTENTION, /* *bus_attention(), or the clock's earliest deadline moved */
+	ENGINE_EXIT_KICKED,    /* engine_kick() */
+	ENGINE_EXIT_DEBUG,     /* breakpoint, watchpoint or single step: see struct engine_stop */
+	ENGINE_EXIT_SHUTDOWN,  /* triple fault */
+};
+
+enum engine_break_kind { ENGINE_BREAK_EXEC, ENGINE_BREAK_WRITE, ENGINE_BREAK_READ, ENGINE_BREAK_ACCESS };
+
+struct engine_stop {
+	enum engine_exit reason;
+	enum engine_break_kind break_kind; /* with ENGINE_EXIT_DEBUG */
+	uint64_t break_addr;               /* linear address */
+};
+
+#define ENGINE_CAP_EXACT 0x1u  /* stops at an exact icount: can record and replay */
+#define ENGINE_CAP_BREAK 0x2u  /* breakpoints and watchpoints */
+#define ENGINE_CAP_STEP 0x4u
+
+struct engine_stats {
+	uint64_t steps;        /* icount executed by this engine */
+	uint64_t blocks_built; /* decoded blocks made */
+	uint64_t tlb_misses;
+	uint64_t tlb_flushes;
+};
+
+struct engine_ops {
+	const char *name;
+	uint32_t caps;
+	int (*create)(struct engine **out, const struct engine_cfg *cfg, struct rv_err *err);
+	void (*destroy)(struct engine *e);
+	/*
+	 * Runs vCPU until the clock's icount reaches `until` or something of
+	 * enum engine_exit happens. On return the clock's icount is exact and
+	 * the state is between two instructions. At each boundary with
+	 * icount < until it takes, in the order of SDM vol. 3 table 6-2, INIT,
+	 * SIPI, NMI, INTR from the vCPU's pins; a delivery is one step.
+	 * Returns 0 with *stop filled, or a negative code.
+	 */
+	int (*run)(struct engine *e, unsigned vcpu, icount_t until, struct engine_stop *stop);
+	/* From any thread or signal handler: make run() return soon. Never affects what the guest sees. */
+	void (*kick)(struct engine *e);
+	void (*get_state)(struct engine *e, unsigned vcpu, struct cpu_state *out);
+	/* Values are canonicalised (reserved bits, derived attributes); RV_EINVAL for impossible ones. */
+	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu_state *s);
+	/* addr: linear; len 1.. for data. RV_ENOTSUP without ENGINE_CAP_BREAK. Invisible to the guest. */
+	int (*break_set)(struct engine *e, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+	int (*break_clear)(struct engine *e, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+	/* Linear to physical as a debugger sees it: no A/D bits, nothing filled. RV_ENOENT if not mapped. */
+	int (*translate)(struct engine *e, unsigned vcpu, uint64_t va, gpa_t *gpa);
+	/* RAM was changed behind the engine (restore): drop everything derived from it. */
+	void (*flush)(struct engine *e);
+	void (*stats)(const struct engine *e, struct engine_stats *out);
+};
+
+extern const struct engine_ops engine_exact_ops;
+extern const struct engine_ops engine_kvm_ops;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: board `pc` wired to an engine and the two ports, and the run
+ * loop that is the same whether live, recording or replaying.
+ */
+#ifndef RV_MACHINE_MACHINE_H
+#define RV_MACHINE_MACHINE_H
+
+#include "base/digest.h"
+#include "cpu/state.h"
+#include "engine/engine.h"
+#include "port/nondet.h"
+#include "port/output.h"
+
+struct machine;
+
+struct machine_cfg {
+	uint64_t memory; /* bytes, multiple of 4 KiB */
+	unsigned ncpus;
+	const struct engine_ops *engine;
+	uint64_t clock_rate; /* 32.32 ns an instruction at power-on */
+	int64_t date;        /* UTC ns since 1970 at power-on */
+	/* Guest image, borrowed until machine_create() returns. */
+	const void *kernel;
+	size_t kernel_len;
+	const void *initrd; /* may be NULL */
+	size_t initrd_len;
+	const char *cmdline; /* never NULL */
+	const char *kernel_name, *initrd_name; /* for messages */
+	struct nondet *nondet; /* borrowed for the machine's life */
+	struct output *output;
+};
+
+int machine_create(struct machine **out, const struct machine_cfg *cfg, struct rv_err *err);
+void machine_destroy(struct machine *m);
+
+enum machine_end {
+	MACHINE_END_LIMIT,      /* icount reached machine_limits.icount */
+	MACHINE_END_POWEROFF,
+	MACHINE_END_RESET,
+	MACHINE_END_DEBUG_EXIT, /* isa-debug-exit: code is (value << 1) | 1 */
+	MACHINE_END_STOPPED,    /* an ND_STOP event, or the hook asked */
+	MACHINE_END_TRIPLE_FAULT,
+	MACHINE_END_HUNG,       /* halted with no deadline and interrupts off: nothing can wake it */
+};
+const char *machine_end_text(enum machine_end end);
+
+struct machine_limits {
+	icount_t icount; /* stop at this position; ICOUNT_MAX for none */
+	/* Every `mark_every` steps (0: never), at the first arrival at each multiple and before anything
+	 * else happens there, mark() is called; non-zero ends the run with that code (positive:
+	 * MACHINE_END_STOPPED). */
+	icount_t mark_every;
+	int (*mark)(void *ctx, struct machine *m);
+	void *ctx;
+};
+
+struct machine_result {
+	enum machine_end end;
+	uint32_t code;
+};
+
+/* Runs until an end. May be called again after LIMIT and STOPPED. Returns 0 with *result, or the error of
+ * a port (RV_EDIVERGED, RV_EEND, ...) or of the engine. */
+int machine_run(struct machine *m, const struct machine_limits *limits, struct machine_result *result);
+
+icount_t machine_icount(const struct machine *m);
+uint64_t machine_seq(const struct machine *m); /* nd_events applied */
+vns_t machine_vns(const struct machine *m);
+void machine_cpu_state(const struct machine *m, unsigned vcpu, struct cpu_state *out);
+unsigned machine_ncpus(const struct machine *m);
+struct guest_mem *machine_mem(struct machine *m);
+void machine_stats(const struct machine *m, struct engine_stats *out);
+
+/* The state digest (README "Words"): RAM, vCPUs, clock, devices. */
+struct digest128 machine_digest(struct machine *m);
+/* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes. */
+void machine_save(const struct machine *m, struct bytes *out);
+int machine_load(struct machine *m, struct bytes_in *in);
+
+/* From another thread or a signal handler: makes machine_run() look at its inbound port soon. */
+void machine_kick(struct machine *m);
+
+#endif

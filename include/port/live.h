@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The live implementations of the two ports: console bytes and stop requests
+ * from host threads through an inbox, time from CLOCK_MONOTONIC (clock=host)
+ * or from the instruction count alone (clock=virtual).
+ */
+#ifndef RV_PORT_LIVE_H
+#define RV_PORT_LIVE_H
+
+#include "port/nondet.h"
+#include "port/output.h"
+
+enum live_clock { LIVE_CLOCK_HOST, LIVE_CLOCK_VIRTUAL };
+
+struct live_cfg {
+	enum live_clock clock;
+	uint32_t dilation;    /* N: virtual time runs N times slower than the host's; >= 1 */
+	bool catch_up;        /* --clock-catch-up: a host gap over 100 ms is made up, not skipped */
+	bool virtual_waits;   /* clock=virtual on a terminal: a halt waits for host time */
+};
+
+struct live;
+int live_create(struct live **out, const struct live_cfg *cfg);
+void live_destroy(struct live *l);
+struct nondet *live_nondet(struct live *l);
+
+/* From any thread: console input for the guest (copied; returns the bytes taken, a full inbox takes
+ * fewer), and a request to end the run at the next boundary. live_stop is async-signal-safe. */
+size_t live_console_input(struct live *l, const void *data, size_t len);
+void live_stop(struct live *l);
+
+#endif

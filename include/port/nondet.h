@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inbound port: the only door through which anything from outside enters
+ * a machine. The machine's run loop asks it at boundaries between two
+ * instructions; a live implementation answers from host backends and the host
+ * clock, a recorder wraps it and logs each answer, a replayer answers from
+ * the log. The machine and its devices cannot tell them apart.
+ */
+#ifndef RV_PORT_NONDET_H
+#define RV_PORT_NONDET_H
+
+#include "base/status.h"
+#include "base/types.h"
+
+/* X(name, number in the log, text). Numbers are for ever: they are the file format. */
+#define ND_KIND_LIST(X)                                                                            \
+	X(ND_TIME, 1, "time")       /* payload: vns u64, rate u64: a new clock anchor */           \
+	X(ND_CONSOLE, 2, "console") /* payload: bytes typed, into the serial port `instance` */    \
+	X(ND_STOP, 3, "stop")       /* the run was ended from outside at this position (no payload) */
+
+enum nd_kind {
+	ND_NONE = 0,
+#define ND_KIND_ENUM(name, value, text) name = value,
+	ND_KIND_LIST(ND_KIND_ENUM)
+#undef ND_KIND_ENUM
+};
+const char *nd_kind_text(enum nd_kind kind); /* "?" for an unknown number */
+
+#define ND_PAYLOAD_MAX 65536u
+
+/* One thing from outside. data is borrowed until the next call into the port. */
+struct nd_event {
+	enum nd_kind kind;
+	unsigned instance;
+	bool in_halt; /* arrived while all vCPUs were halted: the clock moves to vns first */
+	vns_t vns;    /* with in_halt */
+	const uint8_t *data;
+	uint32_t len;
+};
+
+/* What the machine tells the port when it asks. */
+struct nd_query {
+	icount_t icount;
+	uint64_t seq;       /* nd_events applied so far */
+	vns_t vns;
+	uint64_t rate;      /* current clock rate */
+	bool halted;        /* all vCPUs halted */
+	vns_t deadline;     /* halted: next timer deadline (VNS_NEVER: none) */
+	uint32_t room;      /* bytes the console input queue can take */
+};
+
+struct nondet {
+	const struct nondet_ops *ops;
+};
+
+struct nondet_ops {
+	/*
+	 * Is there an event to apply at this boundary?
+	 * Not halted: never blocks; returns 1 with *ev filled, 0 for none.
+	 * Halted: may block until host time (live) or the log says what
+	 * happens next: 1 with an event whose vns < query->deadline, or 0:
+	 * the deadline comes first, the clock jumps to it (a live port under
+	 * the host clock has waited for that moment). Halted without deadline
+	 * it returns only with an event or an error.
+	 * Errors are negative codes; RV_EEND: the log ends here.
+	 */
+	int (*next)(struct nondet *nd, const struct nd_query *query, struct nd_event *ev);
+	/* The machine must ask again at this icount or before (> icount). A replayer returns the position
+	 * of the next logged event, a live port now + its polling budget. */
+	icount_t (*horizon)(struct nondet *nd, icount_t icount);
+};
+
+static inline int nondet_next(struct nondet *nd, const struct nd_query *q, struct nd_event *ev)
+{
+	return nd->ops->next(nd, q, ev);
+}
+static inline icount_t nondet_horizon(struct nondet *nd, icount_t icount)
+{
+	return nd->ops->horizon(nd, icount);
+}
+
+#endif

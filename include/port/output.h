@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The outbound port: the only door through which a machine has an effect that
+ * the outside can see. Live: goes to the backend. Recording: is hashed on the
+ * way. Replay: is hashed and compared, and shown or dropped.
+ */
+#ifndef RV_PORT_OUTPUT_H
+#define RV_PORT_OUTPUT_H
+
+#include "base/types.h"
+
+enum out_kind { OUT_CONSOLE = 1 };
+
+struct output {
+	const struct output_ops *ops;
+};
+struct output_ops {
+	/* icount: completed instructions before the one that caused it. Never fails and never blocks the
+	 * guest: a backend that cannot take it keeps the error for itself. */
+	void (*emit)(struct output *out, icount_t icount, enum out_kind kind, unsigned instance,
+		     const void *data, size_t len);
+};
+static inline void output_emit(struct output *out, icount_t icount, enum out_kind kind,
+			       unsigned instance, const void *data, size_t len)
+{
+	out->ops->emit(out, icount, kind, instance, data, len);
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event log: ordered records in chunks (record/FORMAT.md). The writer
+ * compresses and writes on a thread of its own; the vCPU thread only appends
+ * to memory.
+ */
+#ifndef RV_RECORD_EVLOG_H
+#define RV_RECORD_EVLOG_H
+
+#include "port/nondet.h"
+#include "record/trace.h"
+
+/* Kinds below 64 are enum nd_kind. X(name, number, text) */
+#define EVLOG_KIND_LIST(X)                                                                         \
+	X(EVLOG_DIGEST, 64, "digest") /* a state digest and the registers there: struct evlog_digest */ \
+	X(EVLOG_END, 65, "end")       /* the recording ended here: struct evlog_end */
+
+enum evlog_kind {
+#define EVLOG_KIND_ENUM(name, value, text) name = value,
+	EVLOG_KIND_LIST(EVLOG_KIND_ENUM)
+#undef EVLOG_KIND_ENUM
+};
+const char *evlog_kind_text(uint32_t kind);
+
+struct evlog_record {
+	struct exec_point at; /* where it was applied; seq = nd_events before it */
+	uint32_t kind;
+	uint32_t instance;
+	bool in_halt;
+	vns_t vns;            /* with in_halt */
+	const uint8_t *data;  /* borrowed */
+	uint32_t len;         /* at most ND_PAYLOAD_MAX */
+};
+
+/* ---- writing ---- */
+enum evlog_sync { EVLOG_SYNC_NONE, EVLOG_SYNC_1S, EVLOG_SYNC_CHUNK };
+struct evlog_writer;
+struct evlog_writer_cfg {
+	enum evlog_sync sync;
+	uint64_t segment_bytes; /* 0: 64 MiB */
+};
+/* Creates the trace directory `path` (RV_EEXIST if it is there) holding manifest, guest files and a first
+ * chunk, all under a temporary name published by one rename: killed earlier, there is no trace. The
+ * manifest's id and file digests are filled in here. Starts the writer thread. */
+int evlog_writer_create(struct evlog_writer **out, const char *path, struct trace_manifest *manifest,
+			const void *kernel, const void *initrd, const struct evlog_writer_cfg *cfg,
+			struct rv_err *err);
+/* vCPU thread. Copies. Blocks only while 64 MiB wait for the disk. Returns 0 or the writer thread's
+ * sticky error (RV_ENOSPC, RV_EIO): what was written before stays valid. */
+int evlog_writer_append(struct evlog_writer *w, const struct evlog_record *r);
+int evlog_writer_status(struct evlog_writer *w); /* 0 or the sticky error; cheap, any thread */
+/* Writes what is left and the end chunk (unless in error), syncs, joins the thread. */
+int evlog_writer_finish(struct evlog_writer *w, struct rv_err *err);
+uint64_t evlog_writer_bytes(const struct evlog_writer *w); /* written to log segments so far */
+void evlog_writer_destroy(struct evlog_writer *w); /* without finish: the trace stays incomplete */
+
+/* ---- reading ---- */
+struct evlog_reader;
+struct evlog_info {
+	bool complete;        /* ends with an end chunk */
+	uint64_t log_bytes;   /* size of the valid chunks */
+	uint64_t records;
+	uint64_t count[128];  /* records by kind */
+	struct exec_point last; /* of the last record */
+};
+/* Scans all segments: RV_EDAMAGED (err names file and chunk) for damage, a torn tail is cut off. */
+int evlog_reader_open(struct evlog_reader **out, const struct trace *t, struct rv_err *err);
+void evlog_reader_close(struct evlog_reader *r);
+const struct evlog_info *evlog_reader_info(const struct evlog_reader *r);
+/* Next record in order; 1, 0 at the end, or a negative code. data is borrowed until the next call. */
+int evlog_reader_next(struct evlog_reader *r, struct evlog_record *rec, struct rv_err *err);
+void evlog_reader_rewind(struct evlog_reader *r);
+
+/* ---- payloads of the meta records ---- */
+struct cpu_state;
+struct evlog_digest {
+	struct digest128 state;
+	struct digest128 output; /* running digest of everything sent to the outbound port */
+	vns_t vns;
+	uint64_t rip, rflags, cr3, gpr[16]; /* vCPU 0, for divergence reports */
+};
+void evlog_digest_encode(const struct evlog_digest *d, uint8_t out[192], uint32_t *len);
+int evlog_digest_decode(const uint8_t *data, uint32_t len, struct evlog_digest *out);
+
+struct evlog_end {
+	uint32_t end;  /* enum machine_end; or 255: stopped by a host error */
+	uint32_t code;
+	struct evlog_digest final;
+};
+void evlog_end_encode(const struct evlog_end *e, uint8_t out[224], uint32_t *len);
+int evlog_end_decode(const uint8_t *data, uint32_t len, struct evlog_end *out);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recorder: both ports, wrapped around the live ones, logging what passes. */
+#ifndef RV_RECORD_RECORDER_H
+#define RV_RECORD_RECORDER_H
+
+#include "machine/machine.h"
+#include "record/evlog.h"
+
+struct recorder;
+/* Borrows all three for its life. */
+int recorder_create(struct recorder **out, struct nondet *inner, struct output *inner_out,
+		    struct evlog_writer *log);
+void recorder_destroy(struct recorder *r);
+struct nondet *recorder_nondet(struct recorder *r);
+struct output *recorder_output(struct recorder *r);
+/* machine_limits.mark: logs a digest record. ctx is the recorder. */
+int recorder_mark(void *recorder, struct machine *m);
+/* Appends the end record for this result. */
+int recorder_end(struct recorder *r, struct machine *m, const struct machine_result *result);
+
+/* Shared with the replayer: the running output digest and a digest record of the machine now. */
+struct output_digest {
+	struct digest128 sum;
+	uint64_t bytes;
+};
+void output_digest_add(struct output_digest *d, icount_t icount, enum out_kind kind,
+		       unsigned instance, const void *data, size_t len);
+void recorder_digest_fill(struct machine *m, const struct output_digest *out, struct evlog_digest *d);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A trace: a directory (0700, files 0600) with
+ *   manifest          what machine this is (protobuf, CRC-protected)
+ *   kernel, initrd    copies of the guest's files, digests in the manifest
+ *   log/NNNNNN.rvl    event log segments, see evlog.h and record/FORMAT.md
+ */
+#ifndef RV_RECORD_TRACE_H
+#define RV_RECORD_TRACE_H
+
+#include "base/digest.h"
+#include "base/status.h"
+#include "base/types.h"
+
+#define TRACE_FORMAT_VERSION 1u
+
+struct trace_manifest {
+	uint8_t id[16];           /* random, names the trace in every chunk */
+	char cpu_model[32];
+	uint32_t semantics_version;
+	char result_profile[32];
+	char engine[16];
+	char host_cpu[64];
+	char version[32];         /* of the program that recorded */
+	uint64_t memory;
+	uint32_t ncpus;
+	uint64_t clock_rate;      /* at power-on */
+	bool clock_virtual;
+	int64_t date;             /* UTC ns at power-on */
+	uint64_t seed;
+	uint64_t digest_every;    /* steps between digests */
+	char *cmdline;            /* owned */
+	struct digest128 kernel_digest, initrd_digest;
+	uint64_t kernel_len, initrd_len; /* initrd_len 0: none */
+};
+void trace_manifest_fini(struct trace_manifest *m);
+
+/* A trace opened for reading: manifest, guest files (mapped), nothing of the log yet. */
+struct trace;
+int trace_open(struct trace **out, const char *path, struct rv_err *err);
+void trace_close(struct trace *t);
+const char *trace_path(const struct trace *t);
+const struct trace_manifest *trace_manifest(const struct trace *t);
+const void *trace_kernel(const struct trace *t); /* borrowed, manifest's length */
+const void *trace_initrd(const struct trace *t); /* NULL: none */
+/* RV_ENOTSUP with a message if this program cannot honour the manifest (model, semantics, profile). */
+int trace_check_supported(const struct trace *t, struct rv_err *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The replayer: both ports served from a log; every digest compared. */
+#ifndef RV_REPLAY_REPLAY_H
+#define RV_REPLAY_REPLAY_H
+
+#include "machine/machine.h"
+#include "record/evlog.h"
+
+struct replayer;
+/* show: where output goes as it is replayed; NULL: nowhere. Borrows reader and show. */
+int replayer_create(struct replayer **out, struct evlog_reader *reader, struct output *show);
+void replayer_destroy(struct replayer *r);
+struct nondet *replayer_nondet(struct replayer *r);
+struct output *replayer_output(struct replayer *r);
+/* machine_limits.mark: compares with the log's next digest record. */
+int replayer_mark(void *replayer, struct machine *m);
+/* After machine_run(): checks the end record (kind of end, final digest). rc and result are what
+ * machine_run() gave. Returns 0 for a faithful replay (also of an incomplete trace, to its last
+ * record), RV_EDIVERGED, or another error. */
+int replayer_finish(struct replayer *r, struct machine *m, int rc, const struct machine_result *result,
+		    struct rv_err *err);
+/* On RV_EDIVERGED: several lines for a person: where, both sides' digests and registers, nearest events. */
+const char *replayer_report(const struct replayer *r);
+/* Where the log ends: for progress lines. 0 if unknown. */
+icount_t replayer_last_icount(const struct replayer *r);
+uint64_t replayer_digests_checked(const struct replayer *r);
+
+/* A machine_cfg from a trace's manifest and files (ports not filled); the cmdline etc. are borrowed. */
+void replay_machine_cfg(const struct trace *t, struct machine_cfg *cfg);
+
+#endif
