@@ -94,6 +94,11 @@ static inline unsigned xtlb_index(uint64_t lin)
 
 enum xaccess { XACC_READ = 0, XACC_WRITE = 1, XACC_FETCH = 2 };
 
+/* xcpu.mode: what decoding and bodies may depend on; part of a block's key. */
+#define XMODE_64 0x1u   /* 64-bit code: EFER.LMA and CS.L */
+#define XMODE_32 0x2u   /* CS.D: 32-bit default sizes (neither: 16-bit) */
+#define XMODE_REAL 0x4u /* CR0.PE = 0 */
+
 struct exact;   /* run.c: the engine, its block cache, breakpoints */
 struct xmmu;    /* mmu.c: tables and fill lists */
 
@@ -239,6 +244,12 @@ uint64_t xstack_peek(struct xcpu *c, unsigned size, unsigned n);
 void xstack_adjust(struct xcpu *c, int64_t bytes);
 
 /* ---- decoding (decode.c, block.c) ---- */
+/*
+ * Decodes one instruction. bytes: avail readable bytes (at least 1, more than 15 are not looked at).
+ * Returns its length with *d filled (an undefined or unsupported instruction gets a body that raises
+ * #UD, an over-long one #GP(0); both XD_END), or 0: more than `avail` bytes are needed.
+ */
+unsigned xdecode(const uint8_t *bytes, unsigned avail, uint32_t mode, struct dinsn *d);
 struct xinsn; /* the decoder's own view (Zydis), see decode.h; ops_*.c bind functions read it */
 /* Picks the body for one decoded form and may adjust d; NULL: this form is #UD. */
 typedef xop_fn (*xop_bind)(const struct xinsn *z, struct dinsn *d);
@@ -270,7 +281,7 @@ static inline uint64_t xrflags(const struct xcpu *c)
 	return (c->s.rflags & ~(uint64_t)RFLAGS_ARITH) | xflags_to_rflags(c->fl) | RFLAGS_1;
 }
 /* Replaces the bits of mask (RFLAGS_*), and does what follows from TF, IF, AC, RF changes. */
-void xrflags_write(struct xcpu *c, uint64_t value, uint64_t mask);
+void xrflags_write(struct xcpu *c, uint64_t value, uint64_t mask); /* mmu.c */
 static inline bool xcond(uint32_t fl, unsigned cc) /* SDM vol. 1, appendix B */
 {
 	bool r;
