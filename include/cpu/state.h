@@ -147,6 +147,7 @@ struct cpu_state {
 	bool shadow_sti;    /* interrupts blocked for one instruction by STI */
 	bool shadow_ss;     /* ... by MOV SS / POP SS (also blocks debug exceptions) */
 	bool nmi_blocked;   /* until IRET */
+	uint64_t pending_db; /* DR6 bits of a debug trap due at this boundary (TF, data breakpoints); 0: none */
 	uint8_t sipi_vector;
 };
 

@@ -23,7 +23,8 @@ struct engine_cfg {
 
 enum engine_exit {
 	ENGINE_EXIT_ICOUNT,    /* the clock's icount is `until` */
-	ENGINE_EXIT_HALT,      /* this vCPU is halted and nothing can wake it now */
+	ENGINE_EXIT_HALT,      /* this vCPU is halted and its pins do not wake it; also when icount is
+			        * `until`: whether a position is halted depends on the state alone */
 	ENGINE_EXIT_ATTENTION, /* *bus_attention(), or the clock's earliest deadline moved */
 	ENGINE_EXIT_KICKED,    /* engine_kick() */
 	ENGINE_EXIT_DEBUG,     /* breakpoint, watchpoint or single step: see struct engine_stop */
@@ -60,6 +61,10 @@ struct engine_ops {
 	 * the state is between two instructions. At each boundary with
 	 * icount < until it takes, in the order of SDM vol. 3 table 6-2, INIT,
 	 * SIPI, NMI, INTR from the vCPU's pins; a delivery is one step.
+	 * With ENGINE_CAP_STEP, until = icount + 1 is a single step: one
+	 * instruction or one delivery. An engine without ENGINE_CAP_EXACT
+	 * counts its exits instead of instructions, so that positions still
+	 * differ, and returns at least every few milliseconds.
 	 * Returns 0 with *stop filled, or a negative code.
 	 */
 	int (*run)(struct engine *e, unsigned vcpu, icount_t until, struct engine_stop *stop);

@@ -41,6 +41,7 @@ enum machine_end {
 	MACHINE_END_DEBUG_EXIT, /* isa-debug-exit: code is (value << 1) | 1 */
 	MACHINE_END_STOPPED,    /* an ND_STOP event, or the hook asked */
 	MACHINE_END_TRIPLE_FAULT,
+	MACHINE_END_INTERRUPTED, /* machine_interrupt(); not a part of the history */
 	MACHINE_END_HUNG,       /* halted with no deadline and interrupts off: nothing can wake it */
 };
 const char *machine_end_text(enum machine_end end);
@@ -78,7 +79,9 @@ struct digest128 machine_digest(struct machine *m);
 void machine_save(const struct machine *m, struct bytes *out);
 int machine_load(struct machine *m, struct bytes_in *in);
 
-/* From another thread or a signal handler: makes machine_run() look at its inbound port soon. */
-void machine_kick(struct machine *m);
+/* From another thread or a signal handler: machine_run() returns MACHINE_END_INTERRUPTED at the next
+ * boundary, within about 10 ms of work, and may be called again. For replays: a live run is ended
+ * through its inbound port (live_stop), so that the end is part of the history. */
+void machine_interrupt(struct machine *m);
 
 #endif

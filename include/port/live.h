@@ -16,6 +16,7 @@ struct live_cfg {
 	enum live_clock clock;
 	uint32_t dilation;    /* N: virtual time runs N times slower than the host's; >= 1 */
 	bool catch_up;        /* --clock-catch-up: a host gap over 100 ms is made up, not skipped */
+	bool uncounted;       /* the engine does not count instructions (KVM): rate 0, TIME events carry vns */
 	bool virtual_waits;   /* clock=virtual on a terminal: a halt waits for host time */
 };
 

@@ -15,6 +15,7 @@
 
 #include <setjmp.h>
 
+#include "base/log.h"
 #include "engine/engine.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -77,12 +78,11 @@ struct dinsn {
 #define XREG16(c, i) (*(uint16_t *)&(c)->r[i])
 #define XREG32(c, i) ((uint32_t)(c)->r[i]) /* to write: c->r[i] = (uint32_t)v (zero-extends) */
 
-/* Software TLB. tag is the page's linear address, or XTLB_INVALID; host = linear + addend. An entry in
+/* Software TLB. tag is the page's linear address, or xtlb_invalid(); host = linear + addend. An entry in
  * the write table means: RAM, writable at this privilege, dirty in this epoch, no page flags set, no
  * watchpoint. "As if there were no TLB": see mmu.c. */
 #define XTLB_BITS 10u
 #define XTLB_SIZE (1u << XTLB_BITS)
-#define XTLB_INVALID 0xfffull /* never equals a page address */
 struct xtlb_entry {
 	uint64_t tag;
 	uint64_t addend;
@@ -90,6 +90,12 @@ struct xtlb_entry {
 static inline unsigned xtlb_index(uint64_t lin)
 {
 	return (unsigned)(lin >> RV_PAGE_SHIFT) & (XTLB_SIZE - 1);
+}
+/* Tag of an empty slot: a page that this slot never holds, so that no linear address at all (page 0
+ * and non-canonical ones included) passes the one-compare check. */
+static inline uint64_t xtlb_invalid(unsigned slot)
+{
+	return (uint64_t)(~slot & 1) << RV_PAGE_SHIFT;
 }
 
 enum xaccess { XACC_READ = 0, XACC_WRITE = 1, XACC_FETCH = 2 };
@@ -130,6 +136,14 @@ struct xcpu {
 	bool fault_has_err;
 	uint32_t fault_err;
 	uint64_t fault_dr6;      /* #DB: bits to set */
+	bool delivered;          /* this instruction was itself a delivery (INT n): no TF trap after it */
+	uint64_t pending_db;     /* DR6 bits of a data or I/O breakpoint met by this instruction: a
+				  * trap to deliver after it (run.c); c->leave is set with it */
+	uint32_t tlb_gen;        /* bumped when a fetch translation may have died: whatever maps a
+				  * linear RIP to a block must compare it */
+	/* Debugger watchpoints: when not NULL the fast tables are off (xcpu_mode_update()) and each
+	 * access calls it after it was done. */
+	void (*watch)(struct xcpu *c, uint64_t lin, unsigned size, enum xaccess acc);
 	struct cpu_state s;      /* everything else; rflags holds the non-arithmetic bits */
 };
 
@@ -162,6 +176,30 @@ void xmem_sys_write(struct xcpu *c, uint64_t lin, unsigned size, uint64_t value)
 uint64_t xmem_read_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, unsigned size);
 void xmem_write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, unsigned size, uint64_t value);
 void xmmu_flush(struct xcpu *c);          /* all translations of this vCPU: CR0/CR3/CR4/EFER writes */
+struct xmmu *xmmu_create(void);           /* NULL: out of memory */
+void xmmu_destroy(struct xmmu *u);
+/* RAM page index that a fetch at lin comes from; raises #PF or #GP(0); MEM_NO_PAGE: not RAM. Has its
+ * own small TLB. The CS limit is the caller's business. */
+uint64_t xmmu_fetch_page(struct xcpu *c, uint64_t lin);
+/* As a debugger sees it: fills nothing, sets no A/D bit. 0 or RV_ENOENT. */
+int xmmu_translate_debug(struct xcpu *c, uint64_t va, gpa_t *gpa);
+/* This page just got a MEM_PAGE_* flag: drops the write entries for it in every vCPU. */
+void xmmu_page_flagged(struct xcpu *c, uint64_t page);
+/* Drops this vCPU's write entries (a new dirty epoch begins). */
+void xmmu_write_flush(struct xcpu *c);
+/* A MEM_PAGE_TABLE page is about to change (engine stores and, through run.c's mem_watch function,
+ * DMA): invalidates in every vCPU what was derived from it. */
+void xmmu_table_write(struct xcpu *c, uint64_t page, unsigned off, unsigned len);
+/* MOV CR3 in effect: sets s.cr3 and drops what was derived from the old one. */
+void xmmu_cr3_load(struct xcpu *c, uint64_t value);
+/* PAE: the four PDPTEs that cr3 points to; RV_EINVAL if a reserved bit is set. */
+int xmmu_pdptes_read(struct xcpu *c, uint64_t cr3, uint64_t pdpte[4]);
+void xmmu_stats(const struct xcpu *c, uint64_t *misses, uint64_t *flushes);
+/* DR6 bits of the enabled breakpoints that match; rw as in DR7.RW: 0 fetch, 1 write, 2 I/O, 3 read. */
+uint64_t xdebug_match(const struct xcpu *c, uint64_t lin, unsigned size, unsigned rw);
+/* run.c: the other vCPUs, for what must reach all of them. */
+unsigned xcpu_count(struct xcpu *c);
+struct xcpu *xcpu_at(struct xcpu *c, unsigned index);
 void xcpu_mode_update(struct xcpu *c);    /* after CS, SS, CPL, CR0, CR4, EFER, RFLAGS.AC, DR7 changed */
 
 #define XMEM_ACCESSORS(bits)                                                                       \
@@ -244,14 +282,22 @@ uint64_t xstack_peek(struct xcpu *c, unsigned size, unsigned n);
 void xstack_adjust(struct xcpu *c, int64_t bytes);
 
 /* ---- decoding (decode.c, block.c) ---- */
+/* The Zydis decoders of each mode and the map mnemonic -> struct xop; immutable once created, so it may
+ * be shared. NULL: out of memory. */
+struct xdecoder;
+struct xdecoder *xdecoder_create(void);
+void xdecoder_destroy(struct xdecoder *x);
 /*
  * Decodes one instruction. bytes: avail readable bytes (at least 1, more than 15 are not looked at).
  * Returns its length with *d filled (an undefined or unsupported instruction gets a body that raises
  * #UD, an over-long one #GP(0); both XD_END), or 0: more than `avail` bytes are needed.
  */
-unsigned xdecode(const uint8_t *bytes, unsigned avail, uint32_t mode, struct dinsn *d);
+unsigned xdecode(const struct xdecoder *x, const uint8_t *bytes, unsigned avail, uint32_t mode,
+		 struct dinsn *d);
 struct xinsn; /* the decoder's own view (Zydis), see decode.h; ops_*.c bind functions read it */
-/* Picks the body for one decoded form and may adjust d; NULL: this form is #UD. */
+/* Picks the body for one decoded form and may adjust d; NULL: not a form of this table. A mnemonic may
+ * stand in several tables (MOV: Sreg and CR/DR forms in xops_sys, the rest in xops_int_mov; JMP, CALL,
+ * RET, PUSH, POP likewise): binds are tried in turn until one takes it; all NULL: #UD. */
 typedef xop_fn (*xop_bind)(const struct xinsn *z, struct dinsn *d);
 #define XOP_END 0x1u /* ends a block: may change RIP, mode, mappings, interrupt flag, or do I/O */
 struct xop {
@@ -263,7 +309,13 @@ struct xop_table {
 	const struct xop *ops;
 	size_t n;
 };
-extern const struct xop_table xops_int, xops_string, xops_sys, xops_x87, xops_sse;
+extern const struct xop_table xops_int_arith, xops_int_mul, xops_int_mov, xops_int_stack;
+extern const struct xop_table xops_int_shift, xops_int_bits, xops_int_branch;
+extern const struct xop_table xops_string, xops_sys, xops_x87, xops_sse;
+/* Every table above, in that order: a test lists all that the engine can do. NULL past the last. */
+const struct xop_table *xdecoder_ops(unsigned n);
+/* Raises #UD: the body of everything undefined. */
+void xop_undefined(struct xcpu *c, const struct dinsn *d);
 
 /* ---- flags and state ---- */
 static inline uint32_t xflags_to_rflags(uint32_t fl) /* arithmetic bits only */
@@ -305,8 +357,15 @@ void xcpu_export(struct xcpu *c, struct cpu_state *out);
 void xcpu_import(struct xcpu *c, const struct cpu_state *s);
 
 /* ---- used by system bodies ---- */
+struct bus *xcpu_bus(struct xcpu *c);       /* run.c */
+struct guest_mem *xcpu_mem(struct xcpu *c); /* run.c */
+/* A store is about to hit a page with decoded code: drops the blocks of the 64-byte granules it
+ * touches, in every vCPU, and sets c->leave if anything was dropped (block.c). */
+void xblock_write(struct xcpu *c, uint64_t page, unsigned off, unsigned len);
 /* A device access is about to happen: publishes icount to the clock, and ends the block after it. */
 void xdevice_sync(struct xcpu *c);
+/* I/O permission (CPL against IOPL, TSS bitmap) of `size` ports: #GP(0) or returns. ops_sys*.c */
+void xio_check(struct xcpu *c, uint16_t port, unsigned size);
 uint64_t xtsc(struct xcpu *c); /* RDTSC: vns at the icount before this instruction + TSC_ADJUST */
 
 /* The FPU's availability checks: #UD for CR0.EM with SSE, #NM for CR0.TS. */

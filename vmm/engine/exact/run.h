@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine object, shared between run.c and the few that need it. */
+#ifndef RV_EXACT_RUN_H
+#define RV_EXACT_RUN_H
+
+#include "block.h"
+
+/* Jump cache: linear RIP -> block, for the current mappings of a vCPU. */
+#define XJUMP_BITS 12u
+struct xjump {
+	uint64_t lin;
+	uint64_t key; /* mode, privilege, generations: everything a hit assumes */
+	struct xblock *block;
+};
+
+struct exact {
+	struct engine_cfg cfg;
+	struct xblocks *blocks;
+	uint32_t epoch_seen;
+	uint64_t steps;
+	uint64_t tlb_misses, tlb_flushes;
+	const bool *moved, *attention;
+	struct xcpu *cpu[CPU_MAX];
+	struct xjump *jump[CPU_MAX];
+};
+
+#endif
