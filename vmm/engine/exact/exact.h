@@ -311,7 +311,10 @@ struct xop_table {
 };
 extern const struct xop_table xops_int_arith, xops_int_mul, xops_int_mov, xops_int_stack;
 extern const struct xop_table xops_int_shift, xops_int_bits, xops_int_branch;
-extern const struct xop_table xops_string, xops_sys, xops_x87, xops_sse;
+extern const struct xop_table xops_string, xops_sys;
+extern const struct xop_table xops_x87_ctl, xops_x87_mov, xops_x87_arith, xops_x87_trans;
+extern const struct xop_table xops_sse_int, xops_sse_mov, xops_sse_shuffle, xops_sse_fp, xops_sse_cvt;
+extern const struct xop_table xops_sse_str, xops_sse_state;
 /* Every table above, in that order: a test lists all that the engine can do. NULL past the last. */
 const struct xop_table *xdecoder_ops(unsigned n);
 /* Raises #UD: the body of everything undefined. */

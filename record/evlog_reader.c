@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "evlog_scan.h"
+#include "trace_priv.h"
+
+struct evlog_reader {
+	const struct trace *trace; /* borrowed */
+	struct evlog_scan scan;    /* id, end and counts; its buffer and batch serve next() as well */
+	/* The chunk in scan.batch. */
+	size_t entry, payload; /* next entry and its payload's position */
+	/* The chunk after it. */
+	struct evlog_place place;
+	uint64_t number;
+	uint32_t prev_crc;
+	int fd; /* of place.segment, or -1 */
+	uint64_t size;
+};
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Numbers of the segments there are, sorted; names of another form are not the log's. */
+static int list_segments(int log_dir, uint32_t **out, size_t *count)
+{
+	size_t n = 0, cap = 0;
+	uint32_t *list = NULL;
+	struct dirent *e;
+	int rc = RV_OK, fd = openat(log_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		rc = rv_status_from_errno(errno);
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	while (rc == RV_OK && (errno = 0, e = readdir(dir))) {
+		uint32_t number;
+		if (!segment_parse(e->d_name, &number))
+			continue;
+		if (n == cap) {
+			size_t want = cap ? cap * 2 : 64;
+			uint32_t *p = realloc(list, want * sizeof(*p));
+			if (!p) {
+				rc = RV_ENOMEM;
+				break;
+			}
+			list = p;
+			cap = want;
+		}
+		list[n++] = number;
+	}
+	if (rc == RV_OK && errno)
+		rc = rv_status_from_errno(errno);
+	closedir(dir);
+	if (rc != RV_OK) {
+		free(list);
+		return rc;
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), compare_u32);
+	*out = list;
+	*count = n;
+	return RV_OK;
+}
+
+static int reader_open_segment(struct evlog_reader *r, uint32_t number, int *fd, uint64_t *size,
+			       struct rv_err *err)
+{
+	char name[SEGMENT_NAME_MAX];
+	int rc;
+	segment_name(number, name);
+	*fd = fd_open_regular(trace_log_dir(r->trace), name, size, &rc);
+	if (*fd < 0)
+		return rv_err_set(err, rc, "%s/log/%s: %s", trace_path(r->trace), name,
+				  rv_status_text(rc));
+	return RV_OK;
+}
+
+static int reader_scan(struct evlog_reader *r, struct rv_err *err)
+{
+	uint32_t *list = NULL;
+	size_t n = 0;
+	int rc = list_segments(trace_log_dir(r->trace), &list, &n);
+
+	if (rc != RV_OK)
+		return rv_err_set(err, rc, "%s/log: %s", trace_path(r->trace), rv_status_text(rc));
+	/* Published with the manifest by one rename: only damage can take it away. */
+	if (n == 0 || list[0] != 0)
+		rc = rv_err_set(err, RV_EDAMAGED, "%s/log/000000.rvl: missing from the trace",
+				trace_path(r->trace));
+	for (size_t i = 0; rc == RV_OK && i < n; i++) {
+		uint64_t size = 0;
+		int fd;
+		rc = reader_open_segment(r, list[i], &fd, &size, err);
+		if (rc != RV_OK)
+			break;
+		rc = evlog_scan_segment(&r->scan, list[i], fd, size, err);
+		close(fd);
+	}
+	free(list);
+	return rc;
+}
+
+int evlog_reader_open(struct evlog_reader **out, const struct trace *t, struct rv_err *err)
+{
+	struct evlog_reader *r = calloc(1, sizeof(*r));
+	struct rv_err local = { 0 };
+	int rc;
+
+	err = err ? err : &local;
+	err->code = RV_OK;
+	if (!r)
+		return rv_err_set(err, RV_ENOMEM, "%s", rv_status_text(RV_ENOMEM));
+	r->trace = t;
+	r->fd = -1;
+	evlog_scan_init(&r->scan, trace_path(t), trace_manifest(t)->id);
+	rc = reader_scan(r, err);
+	if (rc != RV_OK) {
+		evlog_reader_close(r);
+		return rc;
+	}
+	evlog_reader_rewind(r);
+	*out = r;
+	return RV_OK;
+}
+
+void evlog_reader_close(struct evlog_reader *r)
+{
+	if (!r)
+		return;
+	if (r->fd >= 0)
+		close(r->fd);
+	evlog_scan_fini(&r->scan);
+	free(r);
+}
+
+const struct evlog_info *evlog_reader_info(const struct evlog_reader *r)
+{
+	return &r->scan.info;
+}
+
+void evlog_reader_rewind(struct evlog_reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	r->place = (struct evlog_place){ 0, 0 };
+	r->number = 0;
+	r->prev_crc = 0;
+	evlog_batch_clear(&r->scan.batch);
+	r->entry = r->payload = 0;
+}
+
+/* Loads the next chunk into the batch: 1, 0 at the end of the valid log, or a negative code. */
+static int reader_load(struct evlog_reader *r, struct rv_err *err)
+{
+	char name[SEGMENT_NAME_MAX];
+	struct evlog_header h;
+	int rc;
+
+	for (;;) {
+		if (r->place.segment > r->scan.end.segment ||
+		    (r->place.segment == r->scan.end.segment && r->place.off >= r->scan.end.off))
+			return 0;
+		if (r->fd < 0) {
+			rc = reader_open_segment(r, r->place.segment, &r->fd, &r->size, err);
+			if (rc != RV_OK)
+				return rc;
+		}
+		if (r->place.off < r->size)
+			break;
+		close(r->fd);
+		r->fd = -1;
+		r->place = (struct evlog_place){ r->place.segment + 1, 0 };
+	}
+	rc = evlog_chunk_read(r->fd, r->size, r->place.off, &r->scan.buf, &h);
+	/* The scan found it valid: it must still be the same. */
+	if (rc > 0 && (memcmp(h.id, r->scan.id, sizeof(h.id)) != 0 || h.number != r->number ||
+		       h.prev_crc != r->prev_crc))
+		rc = 0;
+	if (rc > 0)
+		rc = evlog_chunk_decode(&h, r->scan.buf.data + EVLOG_HEADER_SIZE, &r->scan.batch);
+	else if (rc == 0)
+		rc = RV_EDAMAGED;
+	if (rc != RV_OK) {
+		segment_name(r->place.segment, name);
+		return rv_err_set(err, rc, "%s/log/%s: chunk %llu at offset %llu: %s",
+				  trace_path(r->trace), name, (unsigned long long)r->number,
+				  (unsigned long long)r->place.off,
+				  rc == RV_EDAMAGED ? "changed since it was opened" :
+						      rv_status_text(rc));
+	}
+	r->place.off += EVLOG_HEADER_SIZE + h.stored_len;
+	r->number++;
+	r->prev_crc = h.crc;
+	r->entry = r->payload = 0;
+	return 1;
+}
+
+int evlog_reader_next(struct evlog_reader *r, struct evlog_record *rec, struct rv_err *err)
+{
+	const struct evlog_entry *e;
+
+	while (r->entry >= r->scan.batch.n) {
+		int rc = reader_load(r, err);
+		if (rc <= 0)
+			return rc;
+	}
+	e = &r->scan.batch.entry[r->entry++];
+	*rec = (struct evlog_record){
+		.at = { e->icount, e->seq },
+		.kind = e->kind,
+		.instance = e->instance,
+		.in_halt = e->in_halt,
+		.vns = e->vns,
+		.data = e->len ? r->scan.batch.payload.data + r->payload : NULL,
+		.len = e->len,
+	};
+	r->payload += e->len;
+	return 1;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/recorder.h"
+
+#include <stdlib.h>
+
+#include "cpu/state.h"
+
+struct recorder {
+	struct nondet nondet; /* first: the port the machine sees is the recorder */
+	struct output output;
+	struct nondet *inner;
+	struct output *inner_out;
+	struct evlog_writer *log;
+	struct output_digest sent;
+};
+
+static struct recorder *from_nondet(struct nondet *nd)
+{
+	return (struct recorder *)((char *)nd - offsetof(struct recorder, nondet));
+}
+
+static struct recorder *from_output(struct output *out)
+{
+	return (struct recorder *)((char *)out - offsetof(struct recorder, output));
+}
+
+static int recorder_next(struct nondet *nd, const struct nd_query *query, struct nd_event *ev)
+{
+	struct recorder *r = from_nondet(nd);
+	struct evlog_record rec;
+	int rc = nondet_next(r->inner, query, ev);
+
+	if (rc < 0)
+		return rc;
+	/* A run that cannot be logged any more ends here: it could not be replayed. */
+	if (rc == 0)
+		return evlog_writer_status(r->log);
+	rec = (struct evlog_record){
+		.at = { query->icount, query->seq },
+		.kind = ev->kind,
+		.instance = ev->instance,
+		.in_halt = ev->in_halt,
+		.vns = ev->in_halt ? ev->vns : 0,
+		.data = ev->data,
+		.len = ev->len,
+	};
+	rc = evlog_writer_append(r->log, &rec);
+	return rc < 0 ? rc : 1;
+}
+
+static icount_t recorder_horizon(struct nondet *nd, icount_t icount)
+{
+	return nondet_horizon(from_nondet(nd)->inner, icount);
+}
+
+static void recorder_emit(struct output *out, icount_t icount, enum out_kind kind, unsigned instance,
+			  const void *data, size_t len)
+{
+	struct recorder *r = from_output(out);
+	output_digest_add(&r->sent, icount, kind, instance, data, len);
+	output_emit(r->inner_out, icount, kind, instance, data, len);
+}
+
+static const struct nondet_ops recorder_nondet_ops = {
+	.next = recorder_next,
+	.horizon = recorder_horizon,
+};
+
+static const struct output_ops recorder_output_ops = {
+	.emit = recorder_emit,
+};
+
+int recorder_create(struct recorder **out, struct nondet *inner, struct output *inner_out,
+		    struct evlog_writer *log)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	if (!r)
+		return RV_ENOMEM;
+	r->nondet.ops = &recorder_nondet_ops;
+	r->output.ops = &recorder_output_ops;
+	r->inner = inner;
+	r->inner_out = inner_out;
+	r->log = log;
+	*out = r;
+	return RV_OK;
+}
+
+void recorder_destroy(struct recorder *r)
+{
+	free(r);
+}
+
+struct nondet *recorder_nondet(struct recorder *r)
+{
+	return &r->nondet;
+}
+
+struct output *recorder_output(struct recorder *r)
+{
+	return &r->output;
+}
+
+void recorder_digest_fill(struct machine *m, const struct output_digest *out, struct evlog_digest *d)
+{
+	struct cpu_state s;
+	machine_cpu_state(m, 0, &s);
+	d->state = machine_digest(m);
+	d->output = out->sum;
+	d->vns = machine_vns(m);
+	d->rip = s.rip;
+	d->rflags = s.rflags;
+	d->cr3 = s.cr3;
+	for (unsigned i = 0; i < 16; i++)
+		d->gpr[i] = s.gpr[i];
+}
+
+int recorder_mark(void *recorder, struct machine *m)
+{
+	struct recorder *r = recorder;
+	struct evlog_digest d;
+	uint8_t payload[192];
+	struct evlog_record rec = {
+		.at = { machine_icount(m), machine_seq(m) },
+		.kind = EVLOG_DIGEST,
+		.data = payload,
+	};
+	recorder_digest_fill(m, &r->sent, &d);
+	evlog_digest_encode(&d, payload, &rec.len);
+	return evlog_writer_append(r->log, &rec);
+}
+
+int recorder_end(struct recorder *r, struct machine *m, const struct machine_result *result)
+{
+	struct evlog_end e = { .end = (uint32_t)result->end, .code = result->code };
+	uint8_t payload[224];
+	struct evlog_record rec = {
+		.at = { machine_icount(m), machine_seq(m) },
+		.kind = EVLOG_END,
+		.data = payload,
+	};
+	recorder_digest_fill(m, &r->sent, &e.final);
+	evlog_end_encode(&e, payload, &rec.len);
+	return evlog_writer_append(r->log, &rec);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/types.h"
+#include "cli.h"
+#include "parse.h"
+#include "session.h"
+
+enum { OPT_UNTIL, OPT_NO_CONSOLE, OPT_STATS, OPT_SANDBOX };
+
+static const struct opt_spec replay_options[] = {
+	{ "until", 0, "ICOUNT", OPT_UNTIL, "stop at this instruction count" },
+	{ "no-console", 0, NULL, OPT_NO_CONSOLE, "do not show the guest's console" },
+	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
+	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
+};
+
+struct replay_opts {
+	icount_t until;
+	bool no_console, stats, sandbox;
+};
+
+static int replay_set(void *ctx, int id, const char *value, struct rv_err *err)
+{
+	struct replay_opts *o = ctx;
+
+	switch (id) {
+	case OPT_UNTIL:
+		if (!parse_u64(value, &o->until))
+			return rv_err_set(err, RV_EUSAGE, "--until=%.80s: not a number", value);
+		return 0;
+	case OPT_NO_CONSOLE:
+		o->no_console = true;
+		return 0;
+	case OPT_SANDBOX:
+		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+			return rv_err_set(err, RV_EUSAGE, "--sandbox=%.80s: use on or off", value);
+		o->sandbox = !strcmp(value, "on");
+		return 0;
+	default:
+		o->stats = true;
+		return 0;
+	}
+}
+
+/* Where a replay that was told to stop now stands, with the digest that any other replay has there. */
+static void report_position(struct session *s, const struct machine_result *result)
+{
+	struct machine *m = session_machine(s);
+	char hex[33];
+
+	digest_hex(machine_digest(m), hex);
+	fprintf(stderr, "retrovisor: %s at icount %" PRIu64 ", vns %" PRIu64 ", digest %s\n",
+		result->end == MACHINE_END_INTERRUPTED ? "interrupted" : "stopped", machine_icount(m),
+		machine_vns(m), hex);
+}
+
+static int replay_main(const struct cli_command *self, int argc, char **argv)
+{
+	struct replay_opts o = { .until = ICOUNT_MAX, .sandbox = true };
+	struct opt_group group = { replay_options, RV_ARRAY_LEN(replay_options), replay_set, &o };
+	struct opts_positional trace = { .what = "TRACE" };
+	struct machine_result result = { 0 };
+	struct session_replay_cfg cfg = { .profile = SANDBOX_REPLAY };
+	struct session *s = NULL;
+	struct rv_err err = { 0 };
+	int rc;
+
+	rc = opts_parse(self->name, &group, 1, &trace, 1, argc, argv, &err);
+	if (rc == 1)
+		return cli_help(self);
+	if (rc)
+		return cli_fail(&err);
+	cfg.trace_path = trace.value;
+	cfg.until = o.until;
+	cfg.show = !o.no_console;
+	cfg.sandbox = o.sandbox;
+	/* Not over the guest's console on the same screen. */
+	cfg.progress = o.no_console || !isatty(STDOUT_FILENO);
+	rc = session_open_replay(&s, &cfg, &err);
+	if (rc)
+		return cli_fail(&err);
+	rc = session_run(s, &result, &err);
+	session_release_console(s);
+	if (!rc && (result.end == MACHINE_END_INTERRUPTED ||
+		    (result.end == MACHINE_END_LIMIT && o.until != ICOUNT_MAX)))
+		report_position(s, &result);
+	if (o.stats)
+		session_print_stats(s, self->name);
+	if (rc == RV_EDIVERGED)
+		fputs(session_divergence(s), stderr);
+	session_close(s);
+	return rc ? cli_fail(&err) : 0;
+}
+
+const struct cli_command cmd_replay = {
+	.name = "replay",
+	.usage = "TRACE [OPTIONS]",
+	.summary = "replay a recording, showing its console",
+	.text = "Replays a recording exactly and shows what the guest printed. Opens no terminal,\n"
+		"network or entropy. Ends with status 3 and a report if the replay diverges.",
+	.options = replay_options,
+	.noptions = RV_ARRAY_LEN(replay_options),
+	.main = replay_main,
+};

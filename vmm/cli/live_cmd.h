@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `run` and `record` share: from the parsed options to the exit status. */
+#ifndef RV_CLI_LIVE_CMD_H
+#define RV_CLI_LIVE_CMD_H
+
+#include "machine_opts.h"
+
+/* trace_path NULL: run. Returns the exit status. */
+int live_cmd(const char *command, const struct machine_opts *o, const char *trace_path);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "machine_opts.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "clock/clock.h"
+#include "mem/mem.h"
+#include "parse.h"
+
+#define DILATION_MAX 1000000u
+#define HOST_RATE_GUESS 10u /* ns an instruction */
+#define VIRTUAL_DATE (1704067200ll * 1000000000) /* 2024-01-01 00:00:00 UTC */
+
+enum {
+	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_MEMORY, OPT_CPUS, OPT_SERIAL, OPT_ENGINE, OPT_CLOCK,
+	OPT_DILATION, OPT_SEED, OPT_MAX_ICOUNT, OPT_STATS, OPT_DATE, OPT_CATCH_UP, OPT_SYNC,
+	OPT_NO_REBOOT, OPT_SANDBOX
+};
+
+const struct opt_spec machine_opt_specs[] = {
+	{ "kernel", 0, "F", OPT_KERNEL, "Linux bzImage, PVH ELF or Multiboot 1 ELF (required)" },
+	{ "initrd", 0, "F", OPT_INITRD, "initial RAM disk" },
+	{ "append", 0, "S", OPT_APPEND, "kernel command line (default: console=ttyS0)" },
+	{ "memory", 0, "SIZE", OPT_MEMORY, "guest RAM, e.g. 1G (default: 512M)" },
+	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs (only 1 is supported)" },
+	{ "serial", 0, "WHERE", OPT_SERIAL, "stdio (default), file:PATH, pty or none" },
+	{ "engine", 0, "NAME", OPT_ENGINE, "auto (default) or exact" },
+	{ "clock", 0, "KIND", OPT_CLOCK, "host (default): follows real time; virtual: 1 ns an instruction" },
+	{ "time-dilation", 0, "N", OPT_DILATION, "virtual time runs N times slower" },
+	{ "seed", 0, "N", OPT_SEED, "seed, kept in the manifest (default: 0)" },
+	{ "max-icount", 0, "N", OPT_MAX_ICOUNT, "stop at this instruction count" },
+	{ "date", 0, "ISO", OPT_DATE, "guest's UTC date at power-on, e.g. 2024-01-01T00:00:00" },
+	{ "clock-catch-up", 0, NULL, OPT_CATCH_UP, "make up for gaps of host time instead of skipping them" },
+	{ "sync", 0, "WHEN", OPT_SYNC, "record: fsync the log none, 1s (default) or chunk" },
+	{ "no-reboot", 0, NULL, OPT_NO_REBOOT, "a guest reset ends the run without a remark" },
+	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
+	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
+};
+const size_t machine_opt_nspecs = RV_ARRAY_LEN(machine_opt_specs);
+
+void machine_opts_init(struct machine_opts *o)
+{
+	*o = (struct machine_opts){
+		.append = "console=ttyS0",
+		.memory = 512ull << 20,
+		.cpus = 1,
+		.serial = "stdio",
+		.engine = &engine_exact_ops,
+		.clock = LIVE_CLOCK_HOST,
+		.dilation = 1,
+		.max_icount = ICOUNT_MAX,
+		.sync = EVLOG_SYNC_1S,
+		.sandbox = true,
+	};
+}
+
+static int set_memory(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (!parse_size(value, &o->memory))
+		return rv_err_set(err, RV_EUSAGE,
+				  "--memory=%.80s: not a size; use bytes or a number with K, M or G", value);
+	if (o->memory < MEM_SIZE_MIN || o->memory > MEM_SIZE_MAX)
+		return rv_err_set(err, RV_EUSAGE, "--memory=%.80s: must be from 1M to 64G", value);
+	if (o->memory % RV_PAGE_SIZE)
+		return rv_err_set(err, RV_EUSAGE, "--memory=%.80s: not a multiple of 4K", value);
+	return 0;
+}
+
+static int set_cpus(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	uint64_t n;
+
+	if (!parse_u64(value, &n) || n < 1)
+		return rv_err_set(err, RV_EUSAGE, "--cpus=%.80s: not a number of vCPUs", value);
+	if (n > 1)
+		return rv_err_set(err, RV_EUSAGE,
+				  "--cpus=%.80s: SMP guests are not supported yet; use --cpus=1", value);
+	o->cpus = 1;
+	return 0;
+}
+
+static int set_engine(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (!strcmp(value, "auto") || !strcmp(value, "exact")) {
+		o->engine = &engine_exact_ops;
+		return 0;
+	}
+	if (!strcmp(value, "kvm"))
+		return rv_err_set(err, RV_EUSAGE,
+				  "--engine=kvm: this build has no KVM engine; use --engine=exact");
+	return rv_err_set(err, RV_EUSAGE, "--engine=%.80s: unknown; use auto or exact", value);
+}
+
+static int set_clock(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (!strcmp(value, "host"))
+		o->clock = LIVE_CLOCK_HOST;
+	else if (!strcmp(value, "virtual"))
+		o->clock = LIVE_CLOCK_VIRTUAL;
+	else
+		return rv_err_set(err, RV_EUSAGE, "--clock=%.80s: unknown; use host or virtual", value);
+	return 0;
+}
+
+static int set_dilation(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	uint64_t n;
+
+	if (!parse_u64(value, &n) || n < 1 || n > DILATION_MAX)
+		return rv_err_set(err, RV_EUSAGE, "--time-dilation=%.80s: must be from 1 to %u", value,
+				  DILATION_MAX);
+	o->dilation = (uint32_t)n;
+	return 0;
+}
+
+static int set_sync(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (!strcmp(value, "none"))
+		o->sync = EVLOG_SYNC_NONE;
+	else if (!strcmp(value, "1s"))
+		o->sync = EVLOG_SYNC_1S;
+	else if (!strcmp(value, "chunk"))
+		o->sync = EVLOG_SYNC_CHUNK;
+	else
+		return rv_err_set(err, RV_EUSAGE, "--sync=%.80s: unknown; use none, 1s or chunk", value);
+	return 0;
+}
+
+static int set_serial(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (strcmp(value, "stdio") != 0 && strcmp(value, "pty") != 0 && strcmp(value, "none") != 0 &&
+	    (strncmp(value, "file:", 5) != 0 || !value[5]))
+		return rv_err_set(err, RV_EUSAGE,
+				  "--serial=%.200s: unknown; use stdio, file:PATH, pty or none", value);
+	o->serial = value;
+	return 0;
+}
+
+int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_err *err)
+{
+	struct machine_opts *o = machine_opts;
+
+	switch (id) {
+	case OPT_KERNEL:
+		o->kernel = value;
+		return 0;
+	case OPT_INITRD:
+		o->initrd = value;
+		return 0;
+	case OPT_APPEND:
+		o->append = value;
+		return 0;
+	case OPT_MEMORY:
+		return set_memory(o, value, err);
+	case OPT_CPUS:
+		return set_cpus(o, value, err);
+	case OPT_SERIAL:
+		return set_serial(o, value, err);
+	case OPT_ENGINE:
+		return set_engine(o, value, err);
+	case OPT_CLOCK:
+		return set_clock(o, value, err);
+	case OPT_DILATION:
+		return set_dilation(o, value, err);
+	case OPT_SYNC:
+		return set_sync(o, value, err);
+	case OPT_SEED:
+		if (!parse_u64(value, &o->seed))
+			return rv_err_set(err, RV_EUSAGE, "--seed=%.80s: not a number", value);
+		return 0;
+	case OPT_MAX_ICOUNT:
+		if (!parse_u64(value, &o->max_icount))
+			return rv_err_set(err, RV_EUSAGE, "--max-icount=%.80s: not a number", value);
+		return 0;
+	case OPT_DATE:
+		if (!parse_date(value, &o->date))
+			return rv_err_set(err, RV_EUSAGE,
+					  "--date=%.80s: not a date from 1970 to 2199; use "
+					  "YYYY-MM-DDTHH:MM:SS (UTC)", value);
+		o->date_given = true;
+		return 0;
+	case OPT_STATS:
+		o->stats = true;
+		return 0;
+	case OPT_CATCH_UP:
+		o->catch_up = true;
+		return 0;
+	case OPT_NO_REBOOT:
+		o->no_reboot = true;
+		return 0;
+	case OPT_SANDBOX:
+		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+			return rv_err_set(err, RV_EUSAGE, "--sandbox=%.80s: use on or off", value);
+		o->sandbox = !strcmp(value, "on");
+		return 0;
+	default:
+		return rv_err_set(err, RV_EUSAGE, "option without a meaning");
+	}
+}
+
+int machine_opts_check(struct machine_opts *o, const char *command, struct rv_err *err)
+{
+	struct timespec now;
+
+	if (!o->kernel)
+		return rv_err_set(err, RV_EUSAGE,
+				  "%s: --kernel=F is missing; see 'retrovisor help %s'", command, command);
+	if (strlen(o->append) > 65535)
+		return rv_err_set(err, RV_EUSAGE, "--append: longer than 65535 bytes");
+	if (o->catch_up && o->clock == LIVE_CLOCK_VIRTUAL)
+		return rv_err_set(err, RV_EUSAGE,
+				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
+	if (!o->date_given) {
+		o->date = VIRTUAL_DATE;
+		if (o->clock == LIVE_CLOCK_HOST) {
+			clock_gettime(CLOCK_REALTIME, &now);
+			o->date = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+		}
+	}
+	return 0;
+}
+
+uint64_t machine_opts_clock_rate(const struct machine_opts *o)
+{
+	uint64_t ns = o->clock == LIVE_CLOCK_VIRTUAL ? 1 : HOST_RATE_GUESS;
+
+	return ns * VCLOCK_RATE_ONE / o->dilation;
+}

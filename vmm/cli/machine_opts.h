@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MACHINE options: what machine to build, from the command line. One truth for run and record. */
+#ifndef RV_CLI_MACHINE_OPTS_H
+#define RV_CLI_MACHINE_OPTS_H
+
+#include "base/types.h"
+#include "engine/engine.h"
+#include "opts.h"
+#include "port/live.h"
+#include "record/evlog.h"
+
+struct machine_opts {
+	const char *kernel, *initrd, *append; /* borrowed from argv */
+	uint64_t memory;
+	unsigned cpus;
+	const char *serial;
+	const struct engine_ops *engine;
+	enum live_clock clock;
+	uint32_t dilation;
+	uint64_t seed;
+	icount_t max_icount;
+	bool stats;
+	bool date_given;
+	int64_t date;
+	bool catch_up;
+	enum evlog_sync sync;
+	bool no_reboot;
+	bool sandbox;
+};
+
+extern const struct opt_spec machine_opt_specs[];
+extern const size_t machine_opt_nspecs;
+
+void machine_opts_init(struct machine_opts *o);
+int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_err *err);
+/* After parsing: what is missing, what does not go together; fills defaults that depend on others. */
+int machine_opts_check(struct machine_opts *o, const char *command, struct rv_err *err);
+
+/* 32.32 ns an instruction at power-on. Under the host clock a first guess, which the live port corrects. */
+uint64_t machine_opts_clock_rate(const struct machine_opts *o);
+
+#endif

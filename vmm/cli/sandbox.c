@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/types.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+#define PROFILE_BIT(p) (1u << (p))
+#define FOR_ALL 0xffu
+#define FOR_RECORD PROFILE_BIT(SANDBOX_RECORD)
+#define FOR_READERS (PROFILE_BIT(SANDBOX_REPLAY) | PROFILE_BIT(SANDBOX_VERIFY))
+
+const char *sandbox_profile_name(enum sandbox_profile profile)
+{
+	static const char *const names[] = { "run", "record", "replay", "verify" };
+
+	return names[profile];
+}
+
+/* ---- capabilities ---- */
+
+static int set_caps(uint32_t keep, struct rv_err *err)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 }, { 0 } };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return rv_err_set(err, RV_EPERM, "sandbox: capget: %s", strerror(errno));
+	for (unsigned i = 0; i < 2; i++) {
+		data[i].permitted &= i ? 0 : keep;
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &header, data) < 0)
+		return rv_err_set(err, RV_EPERM, "sandbox: capset: %s", strerror(errno));
+	return 0;
+}
+
+int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
+{
+	int rc;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return rv_err_set(err, RV_EPERM, "sandbox: no_new_privs: %s", strerror(errno));
+	/* Bounding set and ambient set: fails without CAP_SETPCAP, and then there is nothing to drop. */
+	for (int cap = 0; cap < 64; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	rc = set_caps(1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH, err);
+	if (rc)
+		return rc;
+	/* The leak checker reads /proc at exit. */
+	return SANITIZED ? 0 : sandbox_landlock(paths, npaths, err);
+}
+
+/* ---- system calls ---- */
+
+struct allowed {
+	int nr;
+	unsigned profiles;
+};
+
+/*
+ * Calls without a condition. None of them makes a process, a socket or an
+ * executable page, none opens a file. Threads exist before the filter; they
+ * only end under it.
+ */
+static const struct allowed allowed_calls[] = {
+	{ SCMP_SYS(read), FOR_ALL }, { SCMP_SYS(write), FOR_ALL }, { SCMP_SYS(writev), FOR_ALL },
+	{ SCMP_SYS(lseek), FOR_ALL }, { SCMP_SYS(close), FOR_ALL }, { SCMP_SYS(fstat), FOR_ALL },
+	{ SCMP_SYS(poll), FOR_ALL }, { SCMP_SYS(ppoll), FOR_ALL }, { SCMP_SYS(futex), FOR_ALL },
+	{ SCMP_SYS(sched_yield), FOR_ALL }, { SCMP_SYS(restart_syscall), FOR_ALL },
+	{ SCMP_SYS(clock_gettime), FOR_ALL }, { SCMP_SYS(clock_getres), FOR_ALL },
+	{ SCMP_SYS(gettimeofday), FOR_ALL }, { SCMP_SYS(clock_nanosleep), FOR_ALL },
+	{ SCMP_SYS(nanosleep), FOR_ALL }, { SCMP_SYS(getrusage), FOR_ALL },
+	{ SCMP_SYS(brk), FOR_ALL }, { SCMP_SYS(munmap), FOR_ALL }, { SCMP_SYS(mremap), FOR_ALL },
+	{ SCMP_SYS(madvise), FOR_ALL }, { SCMP_SYS(getrandom), FOR_ALL }, /* malloc's own use */
+	{ SCMP_SYS(rt_sigaction), FOR_ALL }, { SCMP_SYS(rt_sigprocmask), FOR_ALL },
+	{ SCMP_SYS(rt_sigreturn), FOR_ALL }, { SCMP_SYS(sigaltstack), FOR_ALL },
+	/* abort() and raise(); the kernel checks that the target is us through no_new_privs and scope */
+	{ SCMP_SYS(getpid), FOR_ALL }, { SCMP_SYS(gettid), FOR_ALL }, { SCMP_SYS(tgkill), FOR_ALL },
+	/* a thread made just before the filter may still be registering itself */
+	{ SCMP_SYS(rseq), FOR_ALL }, { SCMP_SYS(set_robust_list), FOR_ALL },
+	{ SCMP_SYS(exit), FOR_ALL }, { SCMP_SYS(exit_group), FOR_ALL },
+	{ SCMP_SYS(capget), FOR_ALL }, { SCMP_SYS(capset), FOR_ALL },
+	/* reading a trace: segments are opened one after the other, below what Landlock left */
+	{ SCMP_SYS(pread64), FOR_RECORD | FOR_READERS },
+	{ SCMP_SYS(newfstatat), FOR_RECORD | FOR_READERS },
+	{ SCMP_SYS(getdents64), FOR_RECORD | FOR_READERS },
+	/* writing one: new segments, their sizes, their way to the disk */
+	{ SCMP_SYS(openat), FOR_RECORD }, { SCMP_SYS(pwrite64), FOR_RECORD },
+	{ SCMP_SYS(pwritev), FOR_RECORD }, { SCMP_SYS(fsync), FOR_RECORD },
+	{ SCMP_SYS(fdatasync), FOR_RECORD }, { SCMP_SYS(ftruncate), FOR_RECORD },
+	{ SCMP_SYS(fallocate), FOR_RECORD }, { SCMP_SYS(sync_file_range), FOR_RECORD },
+	{ SCMP_SYS(renameat), FOR_RECORD }, { SCMP_SYS(renameat2), FOR_RECORD },
+	{ SCMP_SYS(unlinkat), FOR_RECORD },
+};
+
+/* Terminal modes, never TIOCSTI (input for the shell) or anything else that ioctl() can do. */
+static const unsigned long allowed_ioctls[] = { TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ };
+
+/* Allows a call when (argument & mask) == value. */
+static int allow_when(scmp_filter_ctx ctx, int nr, unsigned arg, uint64_t mask, uint64_t value)
+{
+	const struct scmp_arg_cmp cmp = {
+		.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value,
+	};
+
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
+}
+
+static int add_conditional(scmp_filter_ctx ctx, enum sandbox_profile profile)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < RV_ARRAY_LEN(allowed_ioctls) && !rc; i++)
+		rc = allow_when(ctx, SCMP_SYS(ioctl), 1, UINT32_MAX, allowed_ioctls[i]);
+	/* No new executable memory, by either door. */
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
+	/* fdopendir() asks for the flags of its descriptor. */
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL);
+	if (!rc && (FOR_READERS & PROFILE_BIT(profile)))
+		rc = allow_when(ctx, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
+	return rc;
+}
+
+int sandbox_enter(enum sandbox_profile profile, bool force, struct rv_err *err)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	rc = set_caps(0, err);
+	if (rc || (SANITIZED && !force))
+		return rc;
+	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	if (!ctx)
+		return rv_err_set(err, RV_ENOMEM, "sandbox: out of memory");
+	/* All threads: the console's and the log writer's run already. */
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	for (size_t i = 0; i < RV_ARRAY_LEN(allowed_calls) && !rc; i++) {
+		if (allowed_calls[i].profiles & PROFILE_BIT(profile))
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_calls[i].nr, 0);
+	}
+	if (!rc)
+		rc = add_conditional(ctx, profile);
+	if (!rc)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (rc)
+		return rv_err_set(err, RV_EPERM,
+				  "sandbox: the kernel refused the filter: %s (--sandbox=off runs without)",
+				  strerror(-rc));
+	return 0;
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "files.h"
+#include "manifest.h"
+#include "progress.h"
+#include "record/recorder.h"
+#include "replay/replay.h"
+#include "signals.h"
+#include "stats.h"
+
+/*
+ * The ports the machine is built with. They only pass on, to ports that are
+ * chosen later: the machine must exist (its kernel checked) before the trace
+ * that the recorder writes to may.
+ */
+struct gate {
+	struct nondet nondet;
+	struct nondet *to_nondet;
+};
+struct gate_out {
+	struct output output;
+	struct output *to_output;
+};
+
+struct session {
+	struct gate gate;
+	struct gate_out gate_out;
+	struct live *live;
+	struct console *console;
+	struct machine *machine;
+	struct machine_limits limits;
+	struct stats stats;
+	struct progress progress;
+	/* record */
+	char *trace_path;
+	struct evlog_writer *log;
+	struct recorder *recorder;
+	uint64_t log_bytes;
+	/* replay */
+	struct trace *trace;
+	struct evlog_reader *reader;
+	struct replayer *replayer;
+	icount_t until;
+};
+
+static int gate_next(struct nondet *nd, const struct nd_query *query, struct nd_event *ev)
+{
+	return nondet_next(((struct gate *)nd)->to_nondet, query, ev);
+}
+
+static icount_t gate_horizon(struct nondet *nd, icount_t icount)
+{
+	return nondet_horizon(((struct gate *)nd)->to_nondet, icount);
+}
+
+static void gate_emit(struct output *out, icount_t icount, enum out_kind kind, unsigned instance,
+		      const void *data, size_t len)
+{
+	output_emit(((struct gate_out *)out)->to_output, icount, kind, instance, data, len);
+}
+
+static const struct nondet_ops gate_nondet_ops = { .next = gate_next, .horizon = gate_horizon };
+static const struct output_ops gate_output_ops = { .emit = gate_emit };
+
+static struct session *session_new(void)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->gate.nondet.ops = &gate_nondet_ops;
+	s->gate_out.output.ops = &gate_output_ops;
+	s->limits.icount = ICOUNT_MAX;
+	s->until = ICOUNT_MAX;
+	return s;
+}
+
+/* ---- stopping ---- */
+
+/* Signal handler and console thread: end a live run through its inbound port, so that the end is logged. */
+static void stop_live(void *ctx)
+{
+	live_stop(((struct session *)ctx)->live);
+}
+
+static void stop_replay(void *ctx)
+{
+	machine_interrupt(((struct session *)ctx)->machine);
+}
+
+/* ---- live ---- */
+
+#define LIVE_PATHS_MAX 4u
+
+/* What the run will still open by name, for Landlock. Descriptors are closed by the caller. */
+static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
+			   struct sandbox_path paths[LIVE_PATHS_MAX])
+{
+	char tty[128];
+	unsigned n = 0;
+
+	if (trace_path)
+		paths[n++] = (struct sandbox_path){ files_open_parent(trace_path), SANDBOX_ACCESS_CREATE };
+	if (!strncmp(o->serial, "file:", 5))
+		paths[n++] = (struct sandbox_path){ files_open_parent(o->serial + 5),
+						    SANDBOX_ACCESS_CREATE };
+	if (!strcmp(o->serial, "pty")) {
+		paths[n++] = (struct sandbox_path){ open("/dev/pts", O_PATH | O_CLOEXEC),
+						    SANDBOX_ACCESS_DEVICE };
+		paths[n++] = (struct sandbox_path){ open("/dev/ptmx", O_PATH | O_CLOEXEC),
+						    SANDBOX_ACCESS_DEVICE };
+	}
+	if (!strcmp(o->serial, "stdio")) {
+		for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+			if (isatty(fd) && ttyname_r(fd, tty, sizeof(tty)) == 0)
+				paths[n++] = (struct sandbox_path){ open(tty, O_PATH | O_CLOEXEC),
+								    SANDBOX_ACCESS_DEVICE };
+		}
+	}
+	return n;
+}
+
+static int live_sandbox(const struct machine_opts *o, const char *trace_path, struct rv_err *err)
+{
+	struct sandbox_path paths[LIVE_PATHS_MAX];
+	unsigned n = live_paths(o, trace_path, paths);
+	int rc = sandbox_prepare(paths, n, err);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (paths[i].fd >= 0)
+			close(paths[i].fd);
+	}
+	return rc;
+}
+
+static int live_backends(struct session *s, const struct machine_opts *o, struct rv_err *err)
+{
+	/* A person at a terminal needs a halt to take its time, also under the virtual clock. */
+	const bool person = !strcmp(o->serial, "stdio") && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	const struct live_cfg live = {
+		.clock = o->clock,
+		.dilation = o->dilation,
+		.catch_up = o->catch_up,
+		.virtual_waits = o->clock == LIVE_CLOCK_VIRTUAL && (person || !strcmp(o->serial, "pty")),
+	};
+	struct console_cfg console = { .spec = o->serial, .input = true, .stopped = stop_live, .ctx = s };
+	int rc;
+
+	rc = live_create(&s->live, &live);
+	if (rc)
+		return rv_err_set(err, rc, "cannot make the live ports: %s", rv_status_text(rc));
+	console.live = s->live;
+	rc = console_create(&s->console, &console, err);
+	if (rc)
+		return rc;
+	s->gate.to_nondet = live_nondet(s->live);
+	s->gate_out.to_output = console_output(s->console);
+	return 0;
+}
+
+static int record_mark(void *ctx, struct machine *m)
+{
+	return recorder_mark(((struct session *)ctx)->recorder, m);
+}
+
+static int record_open(struct session *s, const struct machine_opts *o, const char *path,
+		       const struct file_data *kernel, const struct file_data *initrd,
+		       struct rv_err *err)
+{
+	const struct evlog_writer_cfg cfg = { .sync = o->sync };
+	struct trace_manifest manifest;
+	int rc;
+
+	rc = manifest_fill(&manifest, o, kernel->len, initrd->len, SESSION_DIGEST_EVERY, err);
+	if (rc)
+		return rc;
+	s->trace_path = strdup(path);
+	if (!s->trace_path)
+		rc = rv_err_set(err, RV_ENOMEM, "out of memory");
+	else
+		rc = evlog_writer_create(&s->log, path, &manifest, kernel->data, initrd->data, &cfg, err);
+	trace_manifest_fini(&manifest);
+	if (rc)
+		return rc;
+	rc = recorder_create(&s->recorder, live_nondet(s->live), console_output(s->console), s->log);
+	if (rc)
+		return rv_err_set(err, rc, "cannot make the recorder: %s", rv_status_text(rc));
+	s->gate.to_nondet = recorder_nondet(s->recorder);
+	s->gate_out.to_output = recorder_output(s->recorder);
+	s->limits.mark_every = SESSION_DIGEST_EVERY;
+	s->limits.mark = record_mark;
+	s->limits.ctx = s;
+	return 0;
+}
+
+int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
+		      struct rv_err *err)
+{
+	struct file_data kernel = { 0 }, initrd = { 0 };
+	struct machine_cfg cfg = {
+		.memory = o->memory,
+		.ncpus = o->cpus,
+		.engine = o->engine,
+		.clock_rate = machine_opts_clock_rate(o),
+		.date = o->date,
+		.cmdline = o->append,
+		.kernel_name = o->kernel,
+		.initrd_name = o->initrd,
+	};
+	struct session *s = session_new();
+	int rc;
+
+	if (!s)
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	if (trace_path && !(o->engine->caps & ENGINE_CAP_EXACT)) {
+		rc = rv_err_set(err, RV_ENOTSUP, "--engine=%s: cannot record; use --engine=exact",
+				o->engine->name);
+		goto fail;
+	}
+	if ((rc = files_read(&kernel, "--kernel", o->kernel, err)) ||
+	    (o->initrd && (rc = files_read(&initrd, "--initrd", o->initrd, err))))
+		goto fail;
+	if (o->sandbox && (rc = live_sandbox(o, trace_path, err)))
+		goto fail;
+	if ((rc = live_backends(s, o, err)))
+		goto fail;
+	cfg.kernel = kernel.data;
+	cfg.kernel_len = kernel.len;
+	cfg.initrd = initrd.data;
+	cfg.initrd_len = initrd.len;
+	cfg.nondet = &s->gate.nondet;
+	cfg.output = &s->gate_out.output;
+	if ((rc = machine_create(&s->machine, &cfg, err)))
+		goto fail;
+	s->limits.icount = o->max_icount;
+	if (trace_path && (rc = record_open(s, o, trace_path, &kernel, &initrd, err)))
+		goto fail;
+	files_fini(&kernel);
+	files_fini(&initrd);
+	if (o->sandbox && (rc = sandbox_enter(trace_path ? SANDBOX_RECORD : SANDBOX_RUN, false, err)))
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	files_fini(&kernel);
+	files_fini(&initrd);
+	session_close(s);
+	return rc;
+}
+
+/* ---- replay ---- */
+
+static int replay_mark(void *ctx, struct machine *m)
+{
+	struct session *s = ctx;
+
+	progress_update(&s->progress, machine_icount(m));
+	return replayer_mark(s->replayer, m);
+}
+
+static int replay_backends(struct session *s, const struct session_replay_cfg *cfg, struct rv_err *err)
+{
+	const struct console_cfg console = { .spec = cfg->show ? "stdio" : "none" };
+	int rc;
+
+	rc = console_create(&s->console, &console, err);
+	if (rc)
+		return rc;
+	rc = replayer_create(&s->replayer, s->reader, cfg->show ? console_output(s->console) : NULL);
+	if (rc)
+		return rv_err_set(err, rc, "%s: cannot make the replayer: %s", cfg->trace_path,
+				  rv_status_text(rc));
+	s->gate.to_nondet = replayer_nondet(s->replayer);
+	s->gate_out.to_output = replayer_output(s->replayer);
+	return 0;
+}
+
+static int replay_sandbox(const char *trace_path, struct rv_err *err)
+{
+	struct sandbox_path path = { open(trace_path, O_PATH | O_DIRECTORY | O_CLOEXEC),
+				     SANDBOX_ACCESS_READ };
+	int rc = sandbox_prepare(&path, 1, err);
+
+	if (path.fd >= 0)
+		close(path.fd);
+	return rc;
+}
+
+int session_open_replay(struct session **out, const struct session_replay_cfg *cfg,
+			struct rv_err *err)
+{
+	struct machine_cfg mcfg = { 0 };
+	struct session *s = session_new();
+	int rc;
+
+	if (!s)
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	/* The fence stands before the first byte of the trace is read: traces are hostile. The terminal
+	 * for the console is not among what may be opened; its descriptor is used as it is. */
+	if (cfg->sandbox && (rc = replay_sandbox(cfg->trace_path, err)))
+		goto fail;
+	if ((rc = trace_open(&s->trace, cfg->trace_path, err)) ||
+	    (rc = trace_check_supported(s->trace, err)) ||
+	    (rc = evlog_reader_open(&s->reader, s->trace, err)) ||
+	    (rc = replay_backends(s, cfg, err)))
+		goto fail;
+	replay_machine_cfg(s->trace, &mcfg);
+	mcfg.engine = &engine_exact_ops;
+	mcfg.nondet = &s->gate.nondet;
+	mcfg.output = &s->gate_out.output;
+	if ((rc = machine_create(&s->machine, &mcfg, err)))
+		goto fail;
+	s->until = cfg->until;
+	s->limits.icount = cfg->until;
+	s->limits.mark_every = trace_manifest(s->trace)->digest_every;
+	s->limits.mark = replay_mark;
+	s->limits.ctx = s;
+	if (cfg->sandbox && (rc = sandbox_enter(cfg->profile, false, err)))
+		goto fail;
+	progress_begin(&s->progress, cfg->progress,
+		       cfg->until < replayer_last_icount(s->replayer) ?
+			       cfg->until : replayer_last_icount(s->replayer));
+	*out = s;
+	return 0;
+fail:
+	session_close(s);
+	return rc;
+}
+
+/* ---- running ---- */
+
+/* How far the log on disk reaches, asked of the log itself: what was appended may not have got there. */
+static icount_t trace_valid_to(const char *path)
+{
+	struct trace *t = NULL;
+	struct evlog_reader *r = NULL;
+	icount_t last = 0;
+
+	if (trace_open(&t, path, NULL) == 0) {
+		if (evlog_reader_open(&r, t, NULL) == 0)
+			last = evlog_reader_info(r)->last.icount;
+		evlog_reader_close(r);
+	}
+	trace_close(t);
+	return last;
+}
+
+static int record_finish(struct session *s, int rc, const struct machine_result *result,
+			 struct rv_err *err)
+{
+	int log_rc, end_rc;
+
+	/* Something other than the log went wrong: the history ends here, and the trace says so. */
+	const struct machine_result host_error = { .end = (enum machine_end)255 };
+
+	end_rc = recorder_end(s->recorder, s->machine, rc ? &host_error : result);
+	log_rc = evlog_writer_finish(s->log, NULL);
+	if (!log_rc)
+		log_rc = end_rc;
+	s->log_bytes = evlog_writer_bytes(s->log);
+	recorder_destroy(s->recorder);
+	s->recorder = NULL;
+	evlog_writer_destroy(s->log);
+	s->log = NULL;
+	if (log_rc)
+		return rv_err_set(err, log_rc, "%s: %s; the trace is valid up to icount %" PRIu64,
+				  s->trace_path, rv_status_text(log_rc), trace_valid_to(s->trace_path));
+	if (rc)
+		return rv_err_set(err, rc, "the machine failed at icount %" PRIu64 ": %s",
+				  machine_icount(s->machine), rv_status_text(rc));
+	return 0;
+}
+
+static int replay_finish(struct session *s, int rc, const struct machine_result *result,
+			 struct rv_err *err)
+{
+	if (!rc && result->end == MACHINE_END_INTERRUPTED)
+		return 0;
+	/* Stopped on request, in the middle of the history: there is no end to compare. */
+	if (!rc && result->end == MACHINE_END_LIMIT &&
+	    s->until < replayer_last_icount(s->replayer))
+		return 0;
+	return replayer_finish(s->replayer, s->machine, rc, result, err);
+}
+
+int session_run(struct session *s, struct machine_result *result, struct rv_err *err)
+{
+	int rc;
+
+	signals_set_stop(s->live ? stop_live : stop_replay, s);
+	stats_begin(&s->stats);
+	rc = machine_run(s->machine, &s->limits, result);
+	stats_end(&s->stats);
+	progress_end(&s->progress);
+	if (s->recorder)
+		rc = record_finish(s, rc, result, err);
+	else if (s->replayer)
+		rc = replay_finish(s, rc, result, err);
+	else if (rc)
+		rv_err_set(err, rc, "the machine failed at icount %" PRIu64 ": %s",
+			   machine_icount(s->machine), rv_status_text(rc));
+	return rc;
+}
+
+void session_release_console(struct session *s)
+{
+	console_destroy(s->console); /* its thread uses live */
+	s->console = NULL;
+}
+
+void session_close(struct session *s)
+{
+	if (!s)
+		return;
+	/* From here a signal ends the process: there is nothing left to stop. */
+	signals_set_stop(NULL, NULL);
+	progress_end(&s->progress);
+	recorder_destroy(s->recorder);
+	evlog_writer_destroy(s->log);
+	machine_destroy(s->machine);
+	replayer_destroy(s->replayer);
+	session_release_console(s);
+	live_destroy(s->live);
+	evlog_reader_close(s->reader);
+	trace_close(s->trace);
+	free(s->trace_path);
+	free(s);
+}
+
+struct machine *session_machine(struct session *s)
+{
+	return s->machine;
+}
+
+void session_print_stats(const struct session *s, const char *command)
+{
+	stats_print(&s->stats, command, s->machine,
+		    s->reader ? evlog_reader_info(s->reader)->log_bytes : s->log_bytes);
+}
+
+const struct trace *session_trace(const struct session *s)
+{
+	return s->trace;
+}
+
+const struct evlog_info *session_log_info(const struct session *s)
+{
+	return evlog_reader_info(s->reader);
+}
+
+uint64_t session_digests_checked(const struct session *s)
+{
+	return replayer_digests_checked(s->replayer);
+}
+
+const char *session_divergence(const struct session *s)
+{
+	const char *text = s->replayer ? replayer_report(s->replayer) : NULL;
+
+	return text ? text : "";
+}
