@@ -73,9 +73,19 @@ struct engine_ops {
 	void (*get_state)(struct engine *e, unsigned vcpu, struct cpu_state *out);
 	/* Values are canonicalised (reserved bits, derived attributes); RV_EINVAL for impossible ones. */
 	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu_state *s);
-	/* addr: linear; len 1.. for data. RV_ENOTSUP without ENGINE_CAP_BREAK. Invisible to the guest. */
+	/*
+	 * Breakpoints (EXEC: run() returns before the instruction at addr is
+	 * executed; len is ignored) and watchpoints (run() returns after an
+	 * instruction that accessed any byte of [addr, addr + len), so at the
+	 * icount behind it; break_addr is the first watched byte it touched).
+	 * addr is linear, in whatever address space is current. Setting one
+	 * twice counts twice. RV_ENOTSUP without ENGINE_CAP_BREAK. Invisible
+	 * to the guest: never in its memory, no influence on icount.
+	 */
 	int (*break_set)(struct engine *e, enum engine_break_kind kind, uint64_t addr, uint64_t len);
 	int (*break_clear)(struct engine *e, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+	/* An EXEC breakpoint met at this icount is not reported: the debugger is standing on it. */
+	void (*break_skip)(struct engine *e, icount_t icount);
 	/* Linear to physical as a debugger sees it: no A/D bits, nothing filled. RV_ENOENT if not mapped. */
 	int (*translate)(struct engine *e, unsigned vcpu, uint64_t va, gpa_t *gpa);
 	/* RAM was changed behind the engine (restore): drop everything derived from it. */

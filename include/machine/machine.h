@@ -42,12 +42,14 @@ enum machine_end {
 	MACHINE_END_STOPPED,    /* an ND_STOP event, or the hook asked */
 	MACHINE_END_TRIPLE_FAULT,
 	MACHINE_END_INTERRUPTED, /* machine_interrupt(); not a part of the history */
+	MACHINE_END_BREAK, /* a breakpoint or watchpoint: result.stop; not a part of the history */
 	MACHINE_END_HUNG,       /* halted with no deadline and interrupts off: nothing can wake it */
 };
 const char *machine_end_text(enum machine_end end);
 
 struct machine_limits {
 	icount_t icount; /* stop at this position; ICOUNT_MAX for none */
+	icount_t break_skip; /* an EXEC breakpoint met at this position is not reported: where one stands */
 	/* Every `mark_every` steps (0: never), at the first arrival at each multiple and before anything
 	 * else happens there, mark() is called; non-zero ends the run with that code (positive:
 	 * MACHINE_END_STOPPED). */
@@ -59,11 +61,19 @@ struct machine_limits {
 struct machine_result {
 	enum machine_end end;
 	uint32_t code;
+	struct engine_stop stop; /* MACHINE_END_BREAK */
 };
 
-/* Runs until an end. May be called again after LIMIT and STOPPED. Returns 0 with *result, or the error of
+/* Runs until an end. May be called again after LIMIT, STOPPED, INTERRUPTED and BREAK. Returns 0 with *result, or the error of
  * a port (RV_EDIVERGED, RV_EEND, ...) or of the engine. */
 int machine_run(struct machine *m, const struct machine_limits *limits, struct machine_result *result);
+
+/* Breakpoints and watchpoints, by linear address (engine_ops.break_set). */
+int machine_break_set(struct machine *m, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+int machine_break_clear(struct machine *m, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+/* A debugger's view and changes. set_state: RV_EINVAL for impossible values. */
+int machine_translate(struct machine *m, unsigned vcpu, uint64_t va, gpa_t *gpa);
+int machine_set_cpu_state(struct machine *m, unsigned vcpu, const struct cpu_state *s);
 
 icount_t machine_icount(const struct machine *m);
 uint64_t machine_seq(const struct machine *m); /* nd_events applied */
@@ -75,7 +85,8 @@ void machine_stats(const struct machine *m, struct engine_stats *out);
 
 /* The state digest (README "Words"): RAM, vCPUs, clock, devices. */
 struct digest128 machine_digest(struct machine *m);
-/* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes. */
+/* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes.
+ * RAM is loaded by the caller, before, through mem_write() so that what was derived from it is dropped. */
 void machine_save(const struct machine *m, struct bytes *out);
 int machine_load(struct machine *m, struct bytes_in *in);
 

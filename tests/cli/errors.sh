@@ -89,6 +89,8 @@ expect 2 "SMP guests are not supported yet" run --kernel=text --cpus=2
 expect 2 "--cpus=0: not a number of vCPUs" run --kernel=text --cpus=0
 expect 2 "--cpus=one" run --kernel=text --cpus=one
 expect 2 "--engine=warp" run --kernel=text --engine=warp
+expect 2 "--clock=virtual: needs --engine=exact" run --kernel=text --engine=kvm --clock=virtual
+expect 1 "--engine=kvm: cannot record" record -o t --kernel=text --engine=kvm
 expect 2 "--clock=sundial" run --kernel=text --clock=sundial
 expect 2 "--time-dilation=0" run --kernel=text --time-dilation=0
 expect 2 "--time-dilation=1000001" run --kernel=text --time-dilation=1000001

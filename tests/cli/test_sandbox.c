@@ -30,7 +30,7 @@
 #include "sandbox.h"
 
 static const enum sandbox_profile profiles[] = { SANDBOX_RUN, SANDBOX_RECORD, SANDBOX_REPLAY,
-						 SANDBOX_VERIFY };
+						 SANDBOX_VERIFY, SANDBOX_RUN_KVM };
 
 /* Runs action in a child under the profile; returns its wait status. */
 static int under(enum sandbox_profile profile, int (*action)(void))

@@ -39,7 +39,98 @@ static unsigned shift_count(const struct diff_case *c, const ZydisDecodedOperand
 	return (unsigned)n & (c->insn.operand_width == 64 ? 63u : 31u);
 }
 
-static uint64_t undefined_flags(const struct diff_case *c)
+#define FSW_IE 0x0001u
+#define FSW_DE 0x0002u
+#define FSW_C1 0x0200u
+#define FSW_CC 0x4700u /* C3, C2, C1, C0 */
+#define FSW_ES 0x0080u
+#define MXCSR_PE 0x20u
+#define HOST_USER_END 0x7ffffffff000ull
+
+enum x87_family { X87_OTHER, X87_COMPARE, X87_COMPARE_FLAGS, X87_CMOV, X87_REMAINDER, X87_STORE };
+
+static enum x87_family x87_family(ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_FCOM:
+	case ZYDIS_MNEMONIC_FCOMP:
+	case ZYDIS_MNEMONIC_FCOMPP:
+	case ZYDIS_MNEMONIC_FUCOM:
+	case ZYDIS_MNEMONIC_FUCOMP:
+	case ZYDIS_MNEMONIC_FUCOMPP:
+	case ZYDIS_MNEMONIC_FICOM:
+	case ZYDIS_MNEMONIC_FICOMP:
+	case ZYDIS_MNEMONIC_FTST:
+		return X87_COMPARE;
+	case ZYDIS_MNEMONIC_FCOMI:
+	case ZYDIS_MNEMONIC_FCOMIP:
+	case ZYDIS_MNEMONIC_FUCOMI:
+	case ZYDIS_MNEMONIC_FUCOMIP:
+		return X87_COMPARE_FLAGS;
+	case ZYDIS_MNEMONIC_FCMOVB:
+	case ZYDIS_MNEMONIC_FCMOVBE:
+	case ZYDIS_MNEMONIC_FCMOVE:
+	case ZYDIS_MNEMONIC_FCMOVNB:
+	case ZYDIS_MNEMONIC_FCMOVNBE:
+	case ZYDIS_MNEMONIC_FCMOVNE:
+	case ZYDIS_MNEMONIC_FCMOVNU:
+	case ZYDIS_MNEMONIC_FCMOVU:
+		return X87_CMOV;
+	case ZYDIS_MNEMONIC_FPREM:
+	case ZYDIS_MNEMONIC_FPREM1:
+		return X87_REMAINDER;
+	case ZYDIS_MNEMONIC_FST:
+	case ZYDIS_MNEMONIC_FSTP:
+	case ZYDIS_MNEMONIC_FIST:
+	case ZYDIS_MNEMONIC_FISTP:
+	case ZYDIS_MNEMONIC_FISTTP:
+	case ZYDIS_MNEMONIC_FBSTP:
+		return X87_STORE;
+	default:
+		return X87_OTHER;
+	}
+}
+
+/* An x87 instruction that raised an unmasked exception of its own (the next one will fault). */
+static bool x87_raised(const struct diff_case *c, const struct diff_state *s)
+{
+	return s->fsw & FSW_ES && !(c->in.fsw & FSW_ES);
+}
+
+/* Status word bits on which processors differ, or that the manuals leave open. */
+static unsigned undefined_fsw(const struct diff_case *c, const struct diff_state *h)
+{
+	unsigned u = 0;
+
+	if (c->insn.fpu_flags) {
+		unsigned z = c->insn.fpu_flags->undefined;
+
+		u = (z & 7) << 8 | (z & 8) << 11;
+	}
+	switch (x87_family(c->insn.mnemonic)) {
+	case X87_COMPARE: /* codes after an unmasked #IA or #D: AMD sets them, the SDM does not */
+		if (x87_raised(c, h))
+			u |= FSW_CC;
+		break;
+	case X87_COMPARE_FLAGS: /* C1 is "set to 0" in the SDM, and kept by AMD */
+	case X87_CMOV:
+		u |= FSW_C1;
+		break;
+	case X87_REMAINDER: /* no remainder (or a NaN), no quotient */
+		if (h->fsw & (FSW_IE | FSW_ES) || (h->st[0].sexp & 0x7fffu) == 0x7fff)
+			u |= FSW_CC;
+		break;
+	default:
+		break;
+	}
+	/* FLD of an empty register into a full stack: both faults, and C1 says which is meant. */
+	if (c->insn.mnemonic == ZYDIS_MNEMONIC_FLD && c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+	    h->fsw & FSW_IE)
+		u |= FSW_C1;
+	return u;
+}
+
+static uint64_t undefined_flags(const struct diff_case *c, const struct diff_state *h)
 {
 	const ZydisDecodedInstruction *insn = &c->insn;
 	uint64_t undefined = insn->cpu_flags ? insn->cpu_flags->undefined : 0;
@@ -70,21 +161,30 @@ static uint64_t undefined_flags(const struct diff_case *c)
 		if (n == 0)
 			return 0;
 		return RFLAGS_AF | (n > 1 ? RFLAGS_OF : 0);
+	case ZYDIS_MNEMONIC_FCOMI:
+	case ZYDIS_MNEMONIC_FCOMIP:
+	case ZYDIS_MNEMONIC_FUCOMI:
+	case ZYDIS_MNEMONIC_FUCOMIP: /* as for the condition codes in undefined_fsw() */
+		return x87_raised(c, h) ? RFLAGS_ARITH : undefined;
 	default:
 		return undefined;
 	}
 }
 
 /* BSF and BSR of zero: the destination keeps its value (AMD APM vol. 3; Intel in practice), but the
- * upper half of a 32-bit destination is cleared by some processors and kept by others. */
+ * upper half of a 32-bit destination is cleared by some processors and kept by others. The same holds
+ * for CMPXCHG that does not exchange. */
 static uint64_t undefined_gpr_bits(const struct diff_case *c, const struct diff_state *host, unsigned i)
 {
 	ZydisRegister full;
+	ZydisMnemonic m = c->insn.mnemonic;
+	bool kept;
 
 	if (c->bits == 32)
 		return i < 8 ? ~0xffffffffull : ~0ull;
-	if ((c->insn.mnemonic != ZYDIS_MNEMONIC_BSF && c->insn.mnemonic != ZYDIS_MNEMONIC_BSR) ||
-	    !(host->rflags & RFLAGS_ZF) || c->insn.operand_width != 32)
+	kept = ((m == ZYDIS_MNEMONIC_BSF || m == ZYDIS_MNEMONIC_BSR) && host->rflags & RFLAGS_ZF) ||
+	       (m == ZYDIS_MNEMONIC_CMPXCHG && !(host->rflags & RFLAGS_ZF));
+	if (!kept || c->ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER || c->ops[0].size != 32)
 		return 0;
 	full = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, c->ops[0].reg.value);
 	return (unsigned)ZydisRegisterGetId(full) == i ? ~0xffffffffull : 0;
@@ -95,7 +195,7 @@ static void compare_gpr(const struct diff_case *c, const struct diff_state *h,
 {
 	static const char *const name[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 					    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
-	uint64_t undefined = undefined_flags(c);
+	uint64_t undefined = undefined_flags(c, h);
 	uint64_t flags = (RFLAGS_ARITH & ~undefined) | RFLAGS_DF | RFLAGS_NT | RFLAGS_ID | RFLAGS_AC |
 			 RFLAGS_IF;
 
@@ -114,28 +214,52 @@ static void compare_gpr(const struct diff_case *c, const struct diff_state *h,
 			 flags);
 }
 
+/* With #O or #U unmasked, P says whether the result scaled back into range would be inexact; the engine
+ * has only the masked result, where overflow is always inexact. DPPS and DPPD stop in the middle. */
+static unsigned undefined_mxcsr(const struct diff_case *c, const struct diff_state *h)
+{
+	if (h->vector != VEC_XM)
+		return 0;
+	if (c->insn.mnemonic == ZYDIS_MNEMONIC_DPPS || c->insn.mnemonic == ZYDIS_MNEMONIC_DPPD)
+		return 0x3f;
+	return h->mxcsr & 0x18 & ~(h->mxcsr >> 7) ? MXCSR_PE : 0;
+}
+
+/* The switch to MMX registers: not described for a conversion that ends in #XM, nor done by AMD for
+ * CVTPI2PS from memory. */
+static bool undefined_x87(const struct diff_case *c, const struct diff_state *h)
+{
+	switch (c->insn.mnemonic) {
+	case ZYDIS_MNEMONIC_CVTPI2PS:
+		return h->vector == VEC_XM || c->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY;
+	case ZYDIS_MNEMONIC_CVTPD2PI:
+	case ZYDIS_MNEMONIC_CVTPS2PI:
+	case ZYDIS_MNEMONIC_CVTTPD2PI:
+	case ZYDIS_MNEMONIC_CVTTPS2PI:
+		return h->vector == VEC_XM;
+	default:
+		return false;
+	}
+}
+
 static void compare_fpu(const struct diff_case *c, const struct diff_state *h,
 			const struct diff_state *g, struct text *t)
 {
-	uint16_t fsw = 0xffff;
+	unsigned fsw = 0xffff & ~undefined_fsw(c, h), mxcsr = ~undefined_mxcsr(c, h);
+	bool x87 = !undefined_x87(c, h);
 
-	if (c->insn.fpu_flags) {
-		uint32_t u = c->insn.fpu_flags->undefined;
-
-		fsw = (uint16_t)(fsw & ~((u & 7) << 8 | (u & 8) << 11));
-	}
 	if (h->fcw != g->fcw)
 		text_add(t, "  fcw: host %04x guest %04x\n", h->fcw, g->fcw);
-	if ((h->fsw ^ g->fsw) & fsw)
+	if (x87 && ((unsigned)h->fsw ^ g->fsw) & fsw)
 		text_add(t, "  fsw: host %04x guest %04x compared %04x\n", h->fsw, g->fsw, fsw);
-	if (h->ftw != g->ftw)
+	if (x87 && h->ftw != g->ftw)
 		text_add(t, "  ftw: host %02x guest %02x\n", h->ftw, g->ftw);
 	for (unsigned i = 0; i < 8; i++) {
-		if (h->st[i].mant != g->st[i].mant || h->st[i].sexp != g->st[i].sexp)
+		if (x87 && (h->st[i].mant != g->st[i].mant || h->st[i].sexp != g->st[i].sexp))
 			text_add(t, "  st%u: host %04x:%016lx guest %04x:%016lx\n", i, h->st[i].sexp,
 				 h->st[i].mant, g->st[i].sexp, g->st[i].mant);
 	}
-	if (h->mxcsr != g->mxcsr)
+	if ((h->mxcsr ^ g->mxcsr) & mxcsr)
 		text_add(t, "  mxcsr: host %08x guest %08x\n", h->mxcsr, g->mxcsr);
 	for (unsigned i = 0; i < (c->bits == 64 ? 16u : 8u); i++) {
 		if (h->xmm[i].lo != g->xmm[i].lo || h->xmm[i].hi != g->xmm[i].hi)
@@ -149,7 +273,18 @@ static bool vector_has_error_code(unsigned v)
 	return v == VEC_DF || (v >= VEC_TS && v <= VEC_PF) || v == VEC_AC;
 }
 
-static void compare_fault(const struct diff_state *h, const struct diff_state *g, struct text *t)
+/* An operand of several accesses (environments, FXSAVE): which one faults first is the processor's. */
+static bool same_operand(const struct diff_case *c, uint64_t a, uint64_t b)
+{
+	for (unsigned i = 0; i < c->nmem; i++) {
+		if (c->mem_size[i] > 10 && a - c->mem_addr[i] < c->mem_size[i] &&
+		    b - c->mem_addr[i] < c->mem_size[i])
+			return true;
+	}
+	return false;
+}
+
+static void compare_fault(const struct diff_case *c, const struct diff_state *h, const struct diff_state *g, struct text *t)
 {
 	uint64_t err = 0xffffffff;
 
@@ -162,9 +297,11 @@ static void compare_fault(const struct diff_state *h, const struct diff_state *g
 		return;
 	if (h->vector == VEC_PF) {
 		err = 0x17;
-		if (h->cr2 >> 47) /* the kernel hides whether its own pages are present */
+		if (h->cr2 >= HOST_USER_END) /* the kernel hides whether its own pages are present */
 			err &= ~1ull;
-		if (h->cr2 != g->cr2)
+		if (h->cr2 >> RV_PAGE_SHIFT != g->cr2 >> RV_PAGE_SHIFT && same_operand(c, h->cr2, g->cr2))
+			err &= ~1ull; /* one page may be read-only, the other not there */
+		if (h->cr2 != g->cr2 && !same_operand(c, h->cr2, g->cr2))
 			text_add(t, "  cr2: host %016lx guest %016lx\n", h->cr2, g->cr2);
 	}
 	if ((h->err ^ g->err) & err)
@@ -252,7 +389,17 @@ bool diff_compare(const struct diff_case *c, const struct diff_state *host,
 	struct areas a = { host_data, guest_data };
 
 	text[0] = 0;
-	compare_fault(host, guest, &t);
+	/* A store that raises an unmasked x87 exception writes nothing: whether the address is looked at
+	 * nevertheless is open. */
+	if (x87_family(c->insn.mnemonic) == X87_STORE && x87_raised(c, guest) &&
+	    guest->vector == DIFF_VECTOR_NONE &&
+	    (host->vector == VEC_PF || host->vector == VEC_GP || host->vector == VEC_SS))
+		return true;
+	/* Nor is CVTPI2PS from memory an MMX instruction to AMD: it does not wait for x87. */
+	if (c->insn.mnemonic == ZYDIS_MNEMONIC_CVTPI2PS && c->in.fsw & FSW_ES &&
+	    c->ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY)
+		return true;
+	compare_fault(c, host, guest, &t);
 	compare_gpr(c, host, guest, &t);
 	compare_fpu(c, host, guest, &t);
 	undefined_memory(c, host, &a);

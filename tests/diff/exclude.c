@@ -41,6 +41,9 @@ static const struct {
 	{ ZYDIS_MNEMONIC_STR, WHY_UMIP },
 	{ ZYDIS_MNEMONIC_SYSCALL, WHY_KERNEL },
 	{ ZYDIS_MNEMONIC_SYSENTER, WHY_KERNEL },
+	{ ZYDIS_MNEMONIC_SYSEXIT, "AMD: undefined in long mode; Intel: privileged" },
+	{ ZYDIS_MNEMONIC_JCXZ, "needs a 16-bit address size, which is not generated" },
+	{ ZYDIS_MNEMONIC_FSTPNCE, "undocumented: AMD and Intel differ for an empty register" },
 	{ ZYDIS_MNEMONIC_INT1, "its #DB cannot be told from the single-step trap" },
 	{ ZYDIS_MNEMONIC_UD0, "AMD and Intel disagree on its length" },
 	{ ZYDIS_MNEMONIC_RCPPS, WHY_PROFILE },
@@ -90,9 +93,30 @@ const char *diff_exclude_insn(const ZydisDecodedInstruction *insn, const ZydisDe
 		if (insn->operand_width == 16)
 			return "BSWAP of a 16-bit register is undefined";
 		break;
-	case ZYDIS_MNEMONIC_INT:
-		if (ops[0].imm.value.u == 0x80)
+	case ZYDIS_MNEMONIC_INT: /* gates of exceptions are the host kernel's own business */
+		if (ops[0].imm.value.u == 0x80 || ops[0].imm.value.u < 0x20)
 			return WHY_KERNEL;
+		break;
+	case ZYDIS_MNEMONIC_NOP:
+	case ZYDIS_MNEMONIC_PREFETCHW:
+		if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F && insn->opcode == 0x0d &&
+		    insn->raw.modrm.mod == 3)
+			return "PREFETCH of a register: #UD on AMD, a NOP on Intel";
+		break;
+	case ZYDIS_MNEMONIC_MOVSXD:
+		if (insn->operand_width == 16 && ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			return "16-bit MOVSXD reads 16 bits on Intel and 32 on AMD";
+		break;
+	case ZYDIS_MNEMONIC_PAUSE:
+		if (insn->attributes & ZYDIS_ATTRIB_HAS_REX && insn->raw.rex.B)
+			return "F3 REX.B 90: PAUSE to some, XCHG R8, RAX to others";
+		break;
+	case ZYDIS_MNEMONIC_LOOPE:
+	case ZYDIS_MNEMONIC_LOOPNE:
+		for (unsigned i = 0; i < insn->raw.prefix_count; i++) {
+			if (insn->raw.prefixes[i].value == 0xf2 || insn->raw.prefixes[i].value == 0xf3)
+				return "LOOPcc under a REP prefix: undocumented, some take the prefix's sense";
+		}
 		break;
 	default:
 		break;

@@ -88,6 +88,18 @@ static bool gen_decode(struct gen *g, const ZydisDecoder *decoder)
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, c->bytes, 15, &c->insn, c->ops)))
 		return false;
 	c->len = c->insn.length;
+	/* SIB base 101 with mod 00 is a displacement; Zydis 4.0 takes it for R13D when REX.B is
+	 * set and the address size is 32. */
+	if (c->insn.attributes & ZYDIS_ATTRIB_HAS_MODRM && c->insn.raw.modrm.mod == 0 &&
+	    c->insn.raw.modrm.rm == 4 && c->insn.raw.sib.base == 5) {
+		for (unsigned i = 0; i < c->insn.operand_count; i++) {
+			if (c->ops[i].encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM &&
+			    c->ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+				c->ops[i].mem.base = ZYDIS_REGISTER_NONE;
+				c->ops[i].mem.disp.value = c->insn.raw.disp.value;
+			}
+		}
+	}
 	return true;
 }
 
@@ -440,6 +452,7 @@ static void fill_operand(struct gen *g, const ZydisDecodedOperand *op)
 	case ZYDIS_MNEMONIC_LDMXCSR:
 		if (diff_rng_chance(r, 80))
 			p[2] = p[3] = 0;
+		p[2] &= 0xfd; /* AMD's misaligned-access mode, reserved elsewhere */
 		break;
 	case ZYDIS_MNEMONIC_FXRSTOR:
 	case ZYDIS_MNEMONIC_FXRSTOR64:
@@ -453,6 +466,7 @@ static void fill_operand(struct gen *g, const ZydisDecodedOperand *op)
 		}
 		if (diff_rng_chance(r, 85))
 			p[26] = p[27] = 0; /* MXCSR's reserved bits: else #GP */
+		p[26] &= 0xfd;
 		break;
 	default:
 		break;
@@ -495,9 +509,12 @@ static void care_registers(struct gen *g)
 	case ZYDIS_MNEMONIC_JMP:
 	case ZYDIS_MNEMONIC_CALL:
 		if (op[0].type == ZYDIS_OPERAND_TYPE_REGISTER && reg_index(op[0].reg.value, &i))
-			fix_register(g, i, user_address(g));
+			s->gpr[i] = user_address(g);
 		break;
-	case ZYDIS_MNEMONIC_ENTER:
+	case ZYDIS_MNEMONIC_ENTER: /* reads the frames below RBP */
+		s->gpr[CPU_RBP] = DIFF_DATA + 0x800 + diff_rng_below(r, 0x800);
+		g->strict = true;
+		break;
 	case ZYDIS_MNEMONIC_MASKMOVQ:    /* faults for bytes that are masked out are the */
 	case ZYDIS_MNEMONIC_MASKMOVDQU:  /* processor's choice */
 		g->strict = true;
@@ -512,6 +529,14 @@ static void care_registers(struct gen *g)
 				s->xmm[i].hi = diff_rng_u64(r) & 0x0303030303030303ull;
 			}
 		}
+		break;
+	case ZYDIS_MNEMONIC_INSB:
+	case ZYDIS_MNEMONIC_INSW:
+	case ZYDIS_MNEMONIC_INSD:
+	case ZYDIS_MNEMONIC_OUTSB:
+	case ZYDIS_MNEMONIC_OUTSW:
+	case ZYDIS_MNEMONIC_OUTSD: /* privilege with a count of zero: AMD checks it */
+		s->gpr[CPU_RCX] |= 1;
 		break;
 	case ZYDIS_MNEMONIC_XCHG: /* a locked access across cache lines may be trapped by the kernel */
 		g->strict = operand_is_memory(&op[0]) || operand_is_memory(&op[1]);
@@ -603,7 +628,7 @@ static void gen_operands(struct gen *g)
 			continue;
 		target = pick_target(g, op->size / 8u);
 		if (g->wild && op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
-			target = 0x0000800000000000ull + (diff_rng_u64(g->r) >> 18);
+			target = 0x0000800000000000ull + ((diff_rng_u64(g->r) >> 18) & ~63ull);
 		aim(g, op, target);
 	}
 	for (unsigned i = 0; i < c->insn.operand_count; i++) {

@@ -5,9 +5,8 @@
 need "$kernel" "$initrd"
 
 mkfifo in
-record t echo <in &
-pid=$!
-exec 3>in
+exec 3<>in # both ends, so that neither open waits for the other
+record_start t echo <in
 wait_for t.out 'rv: ready' 300 || die "the guest did not get ready: $(cat t.err)"
 printf 'hello world\n' >&3
 wait_for t.out 'rv: got [hello world]' 60 || die "no answer: $(tail -n 5 t.out)"
@@ -28,9 +27,9 @@ mapfile -t options < <(machine echo)
 printf '%q ' "$RV" record -o tty "${options[@]}" >tty.cmd
 printf '\nexit $?\n' >>tty.cmd
 mkfifo keys
+exec 4<>keys
 script -qefc "bash $work/tty.cmd" typescript <keys >/dev/null &
 pid=$!
-exec 4>keys
 wait_for typescript 'rv: ready' 300 || die "terminal: the guest did not get ready"
 printf 'typed\r' >&4
 wait_for typescript 'rv: got [typed]' 60 || die "terminal: no answer"

@@ -24,11 +24,10 @@ record zero off --max-icount=0 </dev/null
 check zero $? "instruction limit reached"
 
 for signal in INT TERM; do
-	record $signal idle </dev/null &
-	pid=$!
+	record_start $signal idle </dev/null
 	wait_for $signal.out 'rv: idle' 300 || die "$signal: the guest did not come up"
 	sleep 1
-	pkill -$signal -P $pid 2>/dev/null || kill -$signal $pid
+	kill -$signal $pid
 	wait $pid
 	check $signal $? stopped
 done
@@ -50,13 +49,12 @@ case $? in
 esac
 
 # The log of an idle guest stays small, and so does its processor time.
-record idle idle --stats --max-icount=4000000000 </dev/null &
-pid=$!
+record_start idle idle --stats --max-icount=4000000000 </dev/null
 wait_for idle.out 'rv: idle' 300 || die "idle: the guest did not come up"
 before=$(du -sb idle/log | cut -f1)
 sleep 5
 after=$(du -sb idle/log | cut -f1)
-pkill -TERM -P $pid 2>/dev/null || kill -TERM $pid
+kill -TERM $pid
 wait $pid
 say "idle: $(((after - before) / 5)) log bytes a second"
 [ $(((after - before) / 5)) -lt 65536 ] || die "an idle guest fills the disk"

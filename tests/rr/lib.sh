@@ -41,9 +41,19 @@ record() {
 	"$RV" record -o "$trace" "${options[@]}" "$@" >"$trace.out" 2>"$trace.err"
 }
 
-# json TRACE FIELD: a number, string or truth of `info --json`.
+# The same in the background; its process is $pid. Give it its stdin by redirection.
+record_start() {
+	local trace=$1 mode=$2 options
+	shift 2
+	mapfile -t options < <(machine "$mode")
+	"$RV" record -o "$trace" "${options[@]}" "$@" <&0 >"$trace.out" 2>"$trace.err" &
+	pid=$!
+}
+
+# json TRACE FIELD: the first number, string or truth of that name in `info --json`.
 json() {
-	"$RV" info --json "$1" | sed -n 's/.*"'"$2"'": "\{0,1\}\([^",}]*\)"\{0,1\}[,}].*/\1/p'
+	"$RV" info --json "$1" | grep -oE "\"$2\": (\"[^\"]*\"|[0-9a-z]+)" | head -n 1 |
+		sed 's/^[^:]*: //; s/"//g'
 }
 
 # replays TRACE CONSOLE: replay shows the same console, and every digest holds.

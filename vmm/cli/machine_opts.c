@@ -25,7 +25,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "memory", 0, "SIZE", OPT_MEMORY, "guest RAM, e.g. 1G (default: 512M)" },
 	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs (only 1 is supported)" },
 	{ "serial", 0, "WHERE", OPT_SERIAL, "stdio (default), file:PATH, pty or none" },
-	{ "engine", 0, "NAME", OPT_ENGINE, "auto (default) or exact" },
+	{ "engine", 0, "NAME", OPT_ENGINE, "auto (default: exact), exact or kvm (run only)" },
 	{ "clock", 0, "KIND", OPT_CLOCK, "host (default): follows real time; virtual: 1 ns an instruction" },
 	{ "time-dilation", 0, "N", OPT_DILATION, "virtual time runs N times slower" },
 	{ "seed", 0, "N", OPT_SEED, "seed, kept in the manifest (default: 0)" },
@@ -82,14 +82,14 @@ static int set_cpus(struct machine_opts *o, const char *value, struct rv_err *er
 
 static int set_engine(struct machine_opts *o, const char *value, struct rv_err *err)
 {
-	if (!strcmp(value, "auto") || !strcmp(value, "exact")) {
+	if (!strcmp(value, "auto") || !strcmp(value, "exact"))
 		o->engine = &engine_exact_ops;
-		return 0;
-	}
-	if (!strcmp(value, "kvm"))
-		return rv_err_set(err, RV_EUSAGE,
-				  "--engine=kvm: this build has no KVM engine; use --engine=exact");
-	return rv_err_set(err, RV_EUSAGE, "--engine=%.80s: unknown; use auto or exact", value);
+	else if (!strcmp(value, "kvm"))
+		o->engine = &engine_kvm_ops;
+	else
+		return rv_err_set(err, RV_EUSAGE, "--engine=%.80s: unknown; use auto, exact or kvm",
+				  value);
+	return 0;
 }
 
 static int set_clock(struct machine_opts *o, const char *value, struct rv_err *err)
@@ -211,6 +211,14 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 	if (o->catch_up && o->clock == LIVE_CLOCK_VIRTUAL)
 		return rv_err_set(err, RV_EUSAGE,
 				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
+	if (!(o->engine->caps & ENGINE_CAP_EXACT)) {
+		if (o->clock == LIVE_CLOCK_VIRTUAL)
+			return rv_err_set(err, RV_EUSAGE,
+					  "--clock=virtual: needs --engine=exact, which counts instructions");
+		if (o->max_icount != ICOUNT_MAX)
+			return rv_err_set(err, RV_EUSAGE,
+					  "--max-icount: needs --engine=exact, which counts instructions");
+	}
 	if (!o->date_given) {
 		o->date = VIRTUAL_DATE;
 		if (o->clock == LIVE_CLOCK_HOST) {
@@ -225,5 +233,8 @@ uint64_t machine_opts_clock_rate(const struct machine_opts *o)
 {
 	uint64_t ns = o->clock == LIVE_CLOCK_VIRTUAL ? 1 : HOST_RATE_GUESS;
 
+	/* Without a count virtual time moves by TIME events alone. */
+	if (!(o->engine->caps & ENGINE_CAP_EXACT))
+		return 0;
 	return ns * VCLOCK_RATE_ONE / o->dilation;
 }

@@ -31,11 +31,12 @@
 #define PROFILE_BIT(p) (1u << (p))
 #define FOR_ALL 0xffu
 #define FOR_RECORD PROFILE_BIT(SANDBOX_RECORD)
+#define FOR_KVM PROFILE_BIT(SANDBOX_RUN_KVM)
 #define FOR_READERS (PROFILE_BIT(SANDBOX_REPLAY) | PROFILE_BIT(SANDBOX_VERIFY))
 
 const char *sandbox_profile_name(enum sandbox_profile profile)
 {
-	static const char *const names[] = { "run", "record", "replay", "verify" };
+	static const char *const names[] = { "run", "record", "replay", "verify", "run kvm" };
 
 	return names[profile];
 }
@@ -117,6 +118,9 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(fallocate), FOR_RECORD }, { SCMP_SYS(sync_file_range), FOR_RECORD },
 	{ SCMP_SYS(renameat), FOR_RECORD }, { SCMP_SYS(renameat2), FOR_RECORD },
 	{ SCMP_SYS(unlinkat), FOR_RECORD },
+	/* the tick that ends a stretch of KVM_RUN */
+	{ SCMP_SYS(timer_create), FOR_KVM }, { SCMP_SYS(timer_settime), FOR_KVM },
+	{ SCMP_SYS(timer_delete), FOR_KVM },
 };
 
 /* Terminal modes, never TIOCSTI (input for the shell) or anything else that ioctl() can do. */
@@ -138,6 +142,9 @@ static int add_conditional(scmp_filter_ctx ctx, enum sandbox_profile profile)
 
 	for (size_t i = 0; i < RV_ARRAY_LEN(allowed_ioctls) && !rc; i++)
 		rc = allow_when(ctx, SCMP_SYS(ioctl), 1, UINT32_MAX, allowed_ioctls[i]);
+	/* Every request of <linux/kvm.h> has this type byte. */
+	if (!rc && (FOR_KVM & PROFILE_BIT(profile)))
+		rc = allow_when(ctx, SCMP_SYS(ioctl), 1, 0xff00u, 0xae00u);
 	/* No new executable memory, by either door. */
 	if (!rc)
 		rc = allow_when(ctx, SCMP_SYS(mmap), 2, PROT_EXEC, 0);

@@ -21,7 +21,10 @@
 
 #include "base/status.h"
 
-enum sandbox_profile { SANDBOX_RUN, SANDBOX_RECORD, SANDBOX_REPLAY, SANDBOX_VERIFY };
+enum sandbox_profile {
+	SANDBOX_RUN, SANDBOX_RECORD, SANDBOX_REPLAY, SANDBOX_VERIFY,
+	SANDBOX_RUN_KVM, /* run, and the calls that enter the guest by /dev/kvm */
+};
 const char *sandbox_profile_name(enum sandbox_profile profile);
 
 enum sandbox_access {

@@ -98,7 +98,7 @@ static void stop_replay(void *ctx)
 
 /* ---- live ---- */
 
-#define LIVE_PATHS_MAX 4u
+#define LIVE_PATHS_MAX 8u
 
 /* What the run will still open by name, for Landlock. Descriptors are closed by the caller. */
 static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
@@ -109,6 +109,9 @@ static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
 
 	if (trace_path)
 		paths[n++] = (struct sandbox_path){ files_open_parent(trace_path), SANDBOX_ACCESS_CREATE };
+	if (o->engine == &engine_kvm_ops)
+		paths[n++] = (struct sandbox_path){ open("/dev/kvm", O_PATH | O_CLOEXEC),
+						    SANDBOX_ACCESS_DEVICE };
 	if (!strncmp(o->serial, "file:", 5))
 		paths[n++] = (struct sandbox_path){ files_open_parent(o->serial + 5),
 						    SANDBOX_ACCESS_CREATE };
@@ -149,6 +152,7 @@ static int live_backends(struct session *s, const struct machine_opts *o, struct
 		.clock = o->clock,
 		.dilation = o->dilation,
 		.catch_up = o->catch_up,
+		.uncounted = !(o->engine->caps & ENGINE_CAP_EXACT),
 		.virtual_waits = o->clock == LIVE_CLOCK_VIRTUAL && (person || !strcmp(o->serial, "pty")),
 	};
 	struct console_cfg console = { .spec = o->serial, .input = true, .stopped = stop_live, .ctx = s };
@@ -201,6 +205,13 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 	return 0;
 }
 
+static enum sandbox_profile live_profile(const struct machine_opts *o, bool record)
+{
+	if (record)
+		return SANDBOX_RECORD;
+	return o->engine == &engine_kvm_ops ? SANDBOX_RUN_KVM : SANDBOX_RUN;
+}
+
 int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
 		      struct rv_err *err)
 {
@@ -245,7 +256,7 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 		goto fail;
 	files_fini(&kernel);
 	files_fini(&initrd);
-	if (o->sandbox && (rc = sandbox_enter(trace_path ? SANDBOX_RECORD : SANDBOX_RUN, false, err)))
+	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path), false, err)))
 		goto fail;
 	*out = s;
 	return 0;

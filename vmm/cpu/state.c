@@ -16,6 +16,7 @@
 #define CR4_KNOWN 0xfffu
 #define EFER_KNOWN (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define SEG_ATTR_KNOWN 0xf0ffu
+#define PENDING_DB_KNOWN 0x600fu /* DR6: B0-B3, BD, BS */
 #define DR6_DEFAULT 0xffff0ff0u
 #define DR7_DEFAULT 0x400u
 
@@ -53,7 +54,7 @@ static int cpu_state_post_load(void *obj)
 	}
 	if (!cpu_canonical(s->gdtr.base) || !cpu_canonical(s->idtr.base))
 		return RV_EINVAL;
-	if (s->dr6 >> 32 || s->dr7 >> 32)
+	if (s->dr6 >> 32 || s->dr7 >> 32 || (s->pending_db & ~(uint64_t)PENDING_DB_KNOWN))
 		return RV_EINVAL;
 	for (unsigned i = 0; i < CPU_MSR_NSLOT; i++) {
 		if (!cpu_msr_value_ok((enum cpu_msr_slot)i, s->msr[i]))
@@ -104,6 +105,7 @@ static const struct state_field cpu_state_fields[] = {
 	STATE_BOOL(struct cpu_state, shadow_sti),
 	STATE_BOOL(struct cpu_state, shadow_ss),
 	STATE_BOOL(struct cpu_state, nmi_blocked),
+	STATE_FIELD(struct cpu_state, pending_db),
 	STATE_FIELD(struct cpu_state, sipi_vector),
 };
 

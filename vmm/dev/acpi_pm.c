@@ -39,7 +39,7 @@
 struct acpi_pm {
 	uint16_t en, cnt;
 	bool tmr_sts;
-	uint64_t tmr_half; /* half periods of the timer's top bit up to which tmr_sts is worked out */
+	uint64_t tmr_half; /* changes of the timer's top bit that tmr_sts accounts for */
 	uint8_t reset_ctl; /* CF9h */
 
 	/* Wiring. */
@@ -162,7 +162,8 @@ static uint64_t acpi_pm_reset_read(void *ctx, unsigned vcpu, uint64_t off, unsig
 	return off == 1 && size == 1 ? p->reset_ctl : UINT64_MAX;
 }
 
-static void acpi_pm_reset_write(void *ctx, unsigned vcpu, uint64_t off, unsigned size, uint64_t value)
+static void acpi_pm_reset_write(void *ctx, unsigned vcpu, uint64_t off, unsigned size,
+				uint64_t value)
 {
 	struct acpi_pm *p = ctx;
 	(void)vcpu;

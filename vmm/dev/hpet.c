@@ -140,7 +140,7 @@ static void hpet_match(struct hpet *h, unsigned i)
 	}
 }
 
-/* Applies the matches up to now. Several of one timer, after a jump of the clock, are one interrupt. */
+/* Applies the matches up to now. After a jump of the clock those of one timer are one interrupt. */
 static void hpet_sync(struct hpet *h)
 {
 	vns_t now = vclock_now(h->clock);
@@ -235,7 +235,7 @@ static void hpet_comparator_write(struct hpet *h, unsigned i, uint64_t value)
 {
 	struct hpet_timer *t = &h->tm[i];
 	value &= hpet_mask(t);
-	/* Periodic: the value is the period, and with VAL_SET_CNF the next match too (2.3.9.2.2). */
+	/* Periodic: the value is the period, with VAL_SET_CNF the next match too (2.3.9.2.2). */
 	if (t->config & TN_PERIODIC)
 		t->period = value;
 	if (!(t->config & TN_PERIODIC) || (t->config & TN_SET_VALUE)) {

@@ -108,7 +108,7 @@ static void ioapic_reg_write(struct ioapic *io, uint32_t value)
 	else
 		v = (v & ~0xffffffffull) | value;
 	v = (v & RTE_WRITABLE) | (io->rte[pin] & RTE_STATUS);
-	/* Switching to edge clears remote IRR: how a guest without the EOI register gets an input free. */
+	/* Switching to edge clears remote IRR: the way out for a guest without EOI register. */
 	if (!(v & RTE_LEVEL))
 		v &= ~RTE_REMOTE_IRR;
 	io->rte[pin] = v;

@@ -53,7 +53,7 @@ static int lapic_cpu_pending(const struct lapic_cpu *c)
 	return v >= 0 && ((uint32_t)v & 0xf0u) > (lapic_cpu_ppr(c) & 0xf0u) ? v : -1;
 }
 
-/* The 8259 reaches the CPU's INTR through LINT0 in ExtINT mode, or directly past a disabled APIC. */
+/* The 8259 reaches the CPU's INTR through LINT0 in ExtINT mode, or past a disabled APIC. */
 static bool lapic_cpu_extint(const struct lapic_cpu *c)
 {
 	uint32_t lvt = c->lvt[LVT_LINT0];
@@ -247,7 +247,7 @@ void lapic_message(struct lapic *l, uint64_t address, uint32_t data)
 		return;
 	if (level && !(data >> 14 & 1u)) /* de-assert */
 		return;
-	/* The redirection hint adds nothing: the destination mode bit is obeyed with and without it. */
+	/* The redirection hint adds nothing: the destination mode bit is obeyed without it too. */
 	lapic_deliver(l, (address >> 2 & 1u) != 0, (uint32_t)(address >> 12) & 0xffu, 0xff,
 		      (enum lapic_mode)(data >> 8 & 7u), data & 0xffu, level);
 }
@@ -317,7 +317,7 @@ static bool lapic_apic_enabled(void *ctx, unsigned vcpu)
 static void lapic_init(void *ctx, unsigned vcpu)
 {
 	struct lapic *l = ctx;
-	/* INIT leaves the APIC base, so also x2APIC mode, and the ID alone (10.4.7.3, 10.12.5.1). */
+	/* INIT leaves alone the APIC base, so x2APIC mode, and the ID (10.4.7.3, 10.12.5.1). */
 	if (vcpu < l->ncpus)
 		lapic_cpu_reset(&l->cpu[vcpu]);
 }

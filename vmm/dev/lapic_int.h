@@ -136,7 +136,7 @@ uint32_t lapic_cpu_x2_ldr(const struct lapic_cpu *c);
 
 /* lapic_regs.c */
 int lapic_regs_create(struct lapic *l);
-bool lapic_regs_valid(const struct lapic_cpu *c); /* loaded register values could have been written */
+bool lapic_regs_valid(const struct lapic_cpu *c); /* of loaded registers: can they occur? */
 
 /* lapic_timer.c */
 void lapic_timer_fire(void *ctx, vns_t deadline);

@@ -122,12 +122,14 @@ static void lapic_lvt_write(struct lapic_cpu *c, enum lapic_lvt which, uint32_t 
 	}
 }
 
-/* The bits of a register that may be set in x2APIC mode (10.12.1.2); 0 with *found false: none such. */
+/* The bits that may be set in x2APIC mode (10.12.1.2); *found false: not a writable register. */
 static uint64_t lapic_reg_writable(unsigned reg, bool *found)
 {
 	*found = true;
-	if (reg >= REG_LVT && reg < REG_LVT + LVT_COUNT)
-		return lapic_lvt_bits[reg - REG_LVT].writable | lapic_lvt_bits[reg - REG_LVT].read_only;
+	if (reg >= REG_LVT && reg < REG_LVT + LVT_COUNT) {
+		const struct lapic_lvt_bits *b = &lapic_lvt_bits[reg - REG_LVT];
+		return b->writable | b->read_only;
+	}
 	switch (reg) {
 	case REG_TPR:
 	case REG_SELF_IPI:
@@ -179,7 +181,7 @@ static int lapic_reg_write(struct lapic_cpu *c, unsigned reg, uint64_t value, bo
 	case REG_SVR:
 		lapic_svr_write(c, v);
 		return RV_OK;
-	case REG_ESR: /* a write, of anything, publishes what was found since the last one (10.5.3) */
+	case REG_ESR: /* any write publishes what was found since the last one (10.5.3) */
 		c->esr = c->esr_pending;
 		c->esr_pending = 0;
 		return RV_OK;
@@ -336,9 +338,9 @@ int lapic_regs_create(struct lapic *l)
 
 bool lapic_regs_valid(const struct lapic_cpu *c)
 {
-	uint64_t mode = c->apic_base & (APIC_BASE_EN | APIC_BASE_EXTD);
-	if ((c->apic_base & ~(uint64_t)(APIC_BASE_EN | APIC_BASE_EXTD | APIC_BASE_BSP)) != LAPIC_BASE ||
-	    mode == APIC_BASE_EXTD)
+	const uint64_t mode_bits = APIC_BASE_EN | APIC_BASE_EXTD;
+	if ((c->apic_base & ~(mode_bits | APIC_BASE_BSP)) != LAPIC_BASE ||
+	    (c->apic_base & mode_bits) == APIC_BASE_EXTD)
 		return false;
 	if (c->tpr > 0xff || (c->ldr & 0xffffffu) || ~c->dfr & 0x0fffffffu)
 		return false;

@@ -69,6 +69,7 @@ void lapic_timer_fire(void *ctx, vns_t deadline)
 
 void lapic_timer_start(struct lapic_cpu *c, uint32_t initial)
 {
+	unsigned shift = lapic_timer_shift(c->timer_dcr);
 	lapic_timer_sync(c);
 	/* In TSC-deadline mode writes to the initial count are ignored (10.5.4.1). */
 	if (lapic_timer_mode(c) == TIMER_TSC_DEADLINE)
@@ -77,7 +78,7 @@ void lapic_timer_start(struct lapic_cpu *c, uint32_t initial)
 	c->timer_due = VNS_NEVER;
 	if (initial != 0)
 		c->timer_due = lapic_timer_add(vclock_now(c->lapic->clock),
-					       (uint64_t)initial << lapic_timer_shift(c->timer_dcr));
+					       (uint64_t)initial << shift);
 	lapic_timer_arm(c);
 }
 

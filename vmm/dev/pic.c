@@ -67,7 +67,7 @@ static int pic_chip_next(const struct pic *p, unsigned which)
 		unsigned bit = 1u << irq;
 		bool in_service = (c->isr & bit) != 0;
 		/* Special fully nested: the slave may interrupt its own service routine. */
-		if (in_service && which == PIC_MASTER && irq == PIC_CASCADE && (c->icw4 & ICW4_SFNM))
+		if (which == PIC_MASTER && irq == PIC_CASCADE && (c->icw4 & ICW4_SFNM))
 			in_service = false;
 		/* Special mask mode: a masked input's service routine blocks nobody. */
 		if (c->special_mask && (c->imr & bit))

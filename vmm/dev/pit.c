@@ -27,8 +27,8 @@ enum pit_access { PIT_LATCH, PIT_LSB, PIT_MSB, PIT_WORD };
 
 struct pit_channel {
 	vns_t start;      /* when the count was loaded, or restarted */
-	uint64_t held;    /* ticks counted before `start` (mode 0 and 4 with the gate closed between) */
-	uint32_t count;   /* 1 to 65536 (10000 in BCD) ticks; 0: none loaded since the control word */
+	uint64_t held;    /* ticks counted before `start`, until the gate closed in between */
+	uint32_t count;   /* 1 to 65536 ticks; 0: none loaded since the control word */
 	uint8_t mode;     /* 0 to 5 */
 	uint8_t access;   /* enum pit_access, not PIT_LATCH */
 	bool bcd;

@@ -257,7 +257,8 @@ static void rtc_sync(struct rtc *r)
 	int64_t then, s;
 	if (now <= r->synced)
 		return;
-	if (period != 0 && ticks_of_ns(now, RTC_HZ) / period != ticks_of_ns(r->synced, RTC_HZ) / period)
+	if (period != 0 &&
+	    ticks_of_ns(now, RTC_HZ) / period != ticks_of_ns(r->synced, RTC_HZ) / period)
 		*c |= C_PF;
 	if (!rtc_held(r)) {
 		then = rtc_seconds(r, r->synced, NULL);
@@ -287,8 +288,10 @@ static void rtc_update(struct rtc *r)
 
 	*c = (uint8_t)((*c & ~C_IRQF) | (line ? C_IRQF : 0));
 	/* With the line up another flag changes nothing that could not be worked out later. */
-	if (!line && (missing & B_PIE) && period != 0)
-		when = ticks_deadline(0, (ticks_of_ns(r->synced, RTC_HZ) / period + 1) * period, RTC_HZ);
+	if (!line && (missing & B_PIE) && period != 0) {
+		uint64_t done = ticks_of_ns(r->synced, RTC_HZ) / period;
+		when = ticks_deadline(0, (done + 1) * period, RTC_HZ);
+	}
 	if (!line && (missing & (B_UIE | B_AIE)) && !rtc_held(r)) {
 		int64_t s = rtc_seconds(r, r->synced, NULL);
 		int64_t alarm = missing & B_AIE ? rtc_next_alarm(r, s) : INT64_MAX;
@@ -415,7 +418,7 @@ static void rtc_reset(void *self)
 	r->div_reset = false;
 	r->cmos[RTC_A] = 0x26; /* 32768 Hz crystal, 1024 Hz periodic rate */
 	r->cmos[RTC_B] = B_24H;
-	/* Memory as PC firmware leaves it: KiB below 640K and above 1M, 64 KiB units above 16M and 4G. */
+	/* Memory, as firmware says it: KiB below and above 1M, 64 KiB units above 16M and 4G. */
 	rtc_put16(r, 0x15, 640);
 	rtc_put16(r, 0x17, r->ram_low > 1u << 20 ? (r->ram_low - (1u << 20)) >> 10 : 0);
 	rtc_put16(r, 0x30, r->ram_low > 1u << 20 ? (r->ram_low - (1u << 20)) >> 10 : 0);

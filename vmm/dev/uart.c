@@ -115,7 +115,7 @@ static void uart_fifo_push(struct uart *u, uint8_t byte)
 	unsigned depth = u->fcr & FCR_ENABLE ? UART_FIFO : 1;
 	if (u->fifo_len >= depth) {
 		u->overrun = true;
-		/* Without FIFOs the newer character replaces the one in RBR; with them it is lost. */
+		/* The newer character is lost; without FIFOs it replaces the one in RBR. */
 		if (depth == 1)
 			u->fifo[u->fifo_head] = byte;
 		return;
@@ -221,8 +221,8 @@ static uint64_t uart_read(void *ctx, unsigned vcpu, uint64_t off, unsigned size)
 
 static void uart_fcr_write(struct uart *u, uint8_t value)
 {
-	/* Any change of the enable bit, and the clear bit, empty the FIFO; what still waits on the line
-	 * behind it is received afterwards. */
+	/* Any change of the enable bit, and the clear bit, empty the FIFO; what still waits on the
+	 * line behind it is received afterwards. */
 	if (((u->fcr ^ value) & FCR_ENABLE) || (value & FCR_CLEAR_RX))
 		u->fifo_head = u->fifo_len = 0;
 	u->fcr = value & FCR_ENABLE ? value & 0xc9u : 0;

@@ -47,6 +47,7 @@ const char *machine_end_text(enum machine_end end)
 		[MACHINE_END_STOPPED] = "stopped",
 		[MACHINE_END_TRIPLE_FAULT] = "triple fault",
 		[MACHINE_END_INTERRUPTED] = "interrupted",
+		[MACHINE_END_BREAK] = "breakpoint",
 		[MACHINE_END_HUNG] = "guest halted for ever",
 	};
 	return (unsigned)end < RV_ARRAY_LEN(text) && text[end] ? text[end] : "?";
@@ -257,6 +258,7 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 	int rc;
 
 	memset(result, 0, sizeof(*result));
+	m->ops->break_skip(m->engine, limits->break_skip);
 	for (;;) {
 		icount_t now = vclock_icount(clock);
 		if (limits->mark_every && now % limits->mark_every == 0 && now != m->marked) {
@@ -296,6 +298,11 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 			result->end = MACHINE_END_TRIPLE_FAULT;
 			return RV_OK;
 		}
+		if (es.reason == ENGINE_EXIT_DEBUG) {
+			result->end = MACHINE_END_BREAK;
+			result->stop = es;
+			return RV_OK;
+		}
 		if (!m->halted || vclock_icount(clock) != now)
 			continue;
 		/* Still halted after this position's timers. */
@@ -311,6 +318,26 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 }
 
 /* ---- looking at it ---- */
+
+int machine_break_set(struct machine *m, enum engine_break_kind kind, uint64_t addr, uint64_t len)
+{
+	return m->ops->break_set(m->engine, kind, addr, len);
+}
+
+int machine_break_clear(struct machine *m, enum engine_break_kind kind, uint64_t addr, uint64_t len)
+{
+	return m->ops->break_clear(m->engine, kind, addr, len);
+}
+
+int machine_translate(struct machine *m, unsigned vcpu, uint64_t va, gpa_t *gpa)
+{
+	return m->ops->translate(m->engine, vcpu, va, gpa);
+}
+
+int machine_set_cpu_state(struct machine *m, unsigned vcpu, const struct cpu_state *s)
+{
+	return m->ops->set_state(m->engine, vcpu, s);
+}
 
 icount_t machine_icount(const struct machine *m)
 {
@@ -360,6 +387,7 @@ void machine_save(const struct machine *m, struct bytes *out)
 
 int machine_load(struct machine *m, struct bytes_in *in)
 {
+	struct engine_stop es;
 	int rc = RV_OK;
 	for (unsigned i = 0; rc == RV_OK && i < m->ncpus; i++) {
 		struct cpu_state s;
@@ -372,10 +400,13 @@ int machine_load(struct machine *m, struct bytes_in *in)
 	if (rc != RV_OK)
 		return rc;
 	m->seq = bytes_get_u64(in);
-	m->ops->flush(m->engine);
+	if (in->failed)
+		return RV_EINVAL;
 	m->asked = m->marked = ICOUNT_MAX;
-	m->halted = false;
-	return in->failed ? RV_EINVAL : RV_OK;
+	/* Whether this position is a halted one is for the engine to say: a run of no length. */
+	rc = m->ops->run(m->engine, 0, machine_icount(m), &es);
+	m->halted = rc == RV_OK && es.reason == ENGINE_EXIT_HALT;
+	return rc;
 }
 
 struct digest128 machine_digest(struct machine *m)

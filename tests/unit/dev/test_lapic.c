@@ -434,7 +434,8 @@ static void apic_use(struct rig *r, uint64_t *seed)
 		(void)bus_mmio_read(r->bus, cpu, gpa, size);
 		(void)bus_msr_write(r->bus, cpu, msr, rig_random(seed) >> rig_random(seed) % 64);
 		(void)bus_msr_read(r->bus, cpu, msr, &v);
-		(void)bus_msr_write(r->bus, cpu, MSR_TSC_DEADLINE, rig_random(seed) >> rig_random(seed) % 64);
+		(void)bus_msr_write(r->bus, cpu, MSR_TSC_DEADLINE,
+				    rig_random(seed) >> rig_random(seed) % 64);
 		(void)bus_msr_write(r->bus, cpu, MSR_APIC_BASE,
 				    LAPIC_BASE | (rig_random(seed) & 0xd00));
 		bus_tsc_adjust(r->bus, cpu, rig_random(seed));

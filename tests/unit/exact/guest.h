@@ -59,8 +59,8 @@ static inline uint64_t guest_peek(struct guest *g, uint64_t gpa, unsigned size)
 	return v;
 }
 
-static inline void guest_gate(struct guest *g, unsigned v, uint64_t off, unsigned sel, unsigned attr,
-			      unsigned ist)
+static inline void guest_gate(struct guest *g, unsigned v, uint64_t off, unsigned sel,
+			      unsigned attr, unsigned ist)
 {
 	guest_poke(g, GUEST_IDT + v * 16u,
 		   (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)ist << 32 |

@@ -238,6 +238,20 @@ static void test_fields(void **state)
 	assert_int_equal(d.base, XR_NEXT);
 	assert_int_equal(d.disp, -1);
 	assert_int_equal(d.ea, XEA_ADDR32);
+	/* No base, but a displacement, with REX.B and a 32-bit address size too. */
+	d = decode(state, &(struct enc)ENC("lea r9, [eax*2+disp32]", M64, 0x67, 0x4d, 0x8d, 0x0c, 0x45,
+					   0x6a, 0x61, 0x57, 0x08));
+	assert_int_equal(d.base, XR_ZERO);
+	assert_int_equal(d.index, CPU_RAX);
+	assert_int_equal(d.disp, 0x0857616a);
+	d = decode(state, &(struct enc)ENC("lea r9, [disp32]", M64, 0x67, 0x4d, 0x8d, 0x0c, 0x25, 1, 2, 3,
+					   0xff));
+	assert_int_equal(d.base, XR_ZERO);
+	assert_int_equal(d.index, XR_ZERO);
+	assert_int_equal(d.disp, (int32_t)0xff030201);
+	d = decode(state, &(struct enc)ENC("lea r9, [r13d+7fh]", M64, 0x67, 0x4d, 0x8d, 0x4d, 0x7f));
+	assert_int_equal(d.base, CPU_R13);
+	assert_int_equal(d.disp, 0x7f);
 	d = decode(state, &(struct enc)ENC("[bp+si]", M16, 0x8b, 0x02));
 	assert_int_equal(d.base, CPU_RBP);
 	assert_int_equal(d.index, CPU_RSI);

@@ -19,7 +19,8 @@ static int teardown(void **state)
 
 /* From real mode through 32-bit protected mode into 64-bit mode. */
 GUEST_CODE(code_boot,
-	   ".code16\n cli\n mov %cs, %bx\n lgdtl 0x5ff0\n mov %cr0, %eax\n or $1, %al\n mov %eax, %cr0\n"
+	   ".code16\n cli\n mov %cs, %bx\n lgdtl 0x5ff0\n mov %cr0, %eax\n or $1, %al\n"
+	   "mov %eax, %cr0\n"
 	   "ljmpl $0x18, $(1f - code_boot + 0x10000)\n"
 	   "1: .code32\n mov $0x10, %eax\n mov %eax, %ds\n mov %eax, %es\n mov %eax, %ss\n"
 	   "mov $0x20000, %esp\n push $0x1234\n pop %esi\n"
@@ -76,8 +77,8 @@ GUEST_CODE(code_user,
 	   "mov $0xc0000081, %ecx\n xor %eax, %eax\n mov $0x180008, %edx\n wrmsr\n"
 	   "inc %ecx\n lea 3f(%rip), %rax\n xor %edx, %edx\n wrmsr\n"
 	   "mov $0xc0000084, %ecx\n mov $0x200, %eax\n wrmsr\n"
-	   "push $0x23\n push $0x1f000\n push $0x202\n push $0x2b\n lea 1f(%rip), %rax\n push %rax\n"
-	   "iretq\n"
+	   "push $0x23\n push $0x1f000\n push $0x202\n push $0x2b\n lea 1f(%rip), %rax\n"
+	   "push %rax\n iretq\n"
 	   "1: mov %cs, %esi\n syscall\n 2: mov %cs, %edi\n int $0x80\n hlt\n"
 	   "3: mov %cs, %ebp\n mov %ss, %r12d\n pushfq\n pop %r13\n mov %r11, %r14\n sysretq");
 static void test_user_round_trip(void **state)
@@ -129,7 +130,7 @@ GUEST_CODE(code_pg, "mov %cr0, %rax\n btr $31, %rax\n mov %rax, %cr0");
 GUEST_CODE(code_msr, "mov $0x12345, %ecx\n rdmsr");
 GUEST_CODE(code_canon, "mov $0xc0000100, %ecx\n mov $0x8000, %edx\n xor %eax, %eax\n wrmsr");
 GUEST_CODE(code_sel, "mov $0x78, %eax\n mov %eax, %ds");
-GUEST_CODE(code_ss, "xor %eax, %eax\n mov %eax, %ss");
+GUEST_CODE(code_ss, "xor %eax, %eax\n mov %eax, %ss\n hlt");
 GUEST_CODE(code_vmx, "vmcall");
 GUEST_CODE(code_rdfs, "rdfsbase %rax");
 static void test_checks(void **state)
@@ -166,7 +167,9 @@ static void test_checks(void **state)
 	expect_fault(g, VEC_GP, 0x78);
 	RUN(g, code_ss, 3);
 	expect_fault(g, VEC_GP, 0);
-	RUN(g, code_ss, 0); /* a null SS is fine at CPL 0 of 64-bit mode; what follows is not code */
+	RUN(g, code_ss, 0); /* null is fine at CPL 0 of 64-bit mode */
+	assert_int_equal(g->s.activity, CPU_HALTED);
+	assert_int_equal(guest_vector(g), -1);
 	RUN(g, code_vmx, 0);
 	assert_int_equal(guest_vector(g), VEC_UD);
 	RUN(g, code_rdfs, 0);
@@ -225,7 +228,8 @@ static void test_call_gate(void **state)
 /* 64-bit -> compatibility mode and its 32-bit wrap, IRETQ out of it through INT. */
 GUEST_CODE(code_compat, "push $0x23\n push $0x1f000\n push $2\n push $0x43\n lea 1f(%rip), %rax\n"
 			"push %rax\n iretq\n"
-			"1: .code32\n mov $-1, %eax\n push %eax\n pop %edx\n mov %cs, %ecx\n int $0x80");
+			"1: .code32\n mov $-1, %eax\n push %eax\n pop %edx\n mov %cs, %ecx\n"
+			"int $0x80");
 static void test_compat(void **state)
 {
 	struct guest *g = *state;
@@ -284,7 +288,8 @@ static void test_descriptors(void **state)
 }
 
 GUEST_CODE(code_swapgs, "mov $0xc0000101, %ecx\n mov $0x111, %eax\n xor %edx, %edx\n wrmsr\n"
-			"inc %ecx\n mov $0x222, %eax\n wrmsr\n swapgs\n dec %ecx\n rdmsr\n mov %eax, %esi\n"
+			"inc %ecx\n mov $0x222, %eax\n wrmsr\n swapgs\n dec %ecx\n rdmsr\n"
+			"mov %eax, %esi\n"
 			"mov $0x10, %ecx\n mov $5, %edx\n xor %eax, %eax\n wrmsr\n rdtsc\n hlt");
 static void test_msr(void **state)
 {

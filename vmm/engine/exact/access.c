@@ -163,7 +163,7 @@ static void write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, cons
 		spot_write(c, &s[1], 0, (const uint8_t *)data + n, size - n);
 }
 
-/* ---- alignment checks and data breakpoints: the tables are off, so every access comes here ---- */
+/* ---- alignment checks and data breakpoints: the tables are off, all accesses come here ---- */
 
 static bool checks_on(const struct xcpu *c)
 {

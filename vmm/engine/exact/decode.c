@@ -210,6 +210,13 @@ static void fill_memory(const struct xinsn *z, const ZydisDecodedOperand *o, str
 		d->scale = (uint8_t)(o->mem.scale ? __builtin_ctz(o->mem.scale) : 0);
 	}
 	d->disp = (int32_t)o->mem.disp.value;
+	/* SIB base 101 with mod 00 is a displacement and no base, whatever REX.B says (SDM vol. 2, table
+	 * 2-3, note 1); Zydis 4.0 makes it R13D without displacement when the address size is 32. */
+	if (d->asize != 2 && z->insn.raw.modrm.mod == 0 && z->insn.raw.modrm.rm == 4 &&
+	    z->insn.raw.sib.base == 5) {
+		d->base = XR_ZERO;
+		d->disp = (int32_t)z->insn.raw.disp.value;
+	}
 	if (!over)
 		d->seg = d->base == CPU_RSP || d->base == CPU_RBP ? CPU_SS : CPU_DS;
 }

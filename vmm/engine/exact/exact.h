@@ -159,7 +159,7 @@ void xdeliver(struct xcpu *c, uint8_t vector, bool has_err, uint32_t err, bool s
 /* INT n / INT3 / INTO / ICEBP bodies use this: delivers and sets XR_NEXT so that the whole is one step. */
 void xsoft_int(struct xcpu *c, uint8_t vector);
 
-/* ---- memory (mmu.c) ---- */
+/* ---- memory (access.c, mmu.c) ---- */
 /* Slow paths: fill the TLB, check permissions, MMIO, page crossing, code and page-table pages. May
  * raise. seg decides #SS or #GP for a non-canonical address. size 1..16. */
 void xmem_read_slow(struct xcpu *c, unsigned seg, uint64_t lin, void *out, unsigned size);
@@ -336,7 +336,7 @@ static inline uint64_t xrflags(const struct xcpu *c)
 	return (c->s.rflags & ~(uint64_t)RFLAGS_ARITH) | xflags_to_rflags(c->fl) | RFLAGS_1;
 }
 /* Replaces the bits of mask (RFLAGS_*), and does what follows from TF, IF, AC, RF changes. */
-void xrflags_write(struct xcpu *c, uint64_t value, uint64_t mask); /* mmu.c */
+void xrflags_write(struct xcpu *c, uint64_t value, uint64_t mask); /* seg.c */
 static inline bool xcond(uint32_t fl, unsigned cc) /* SDM vol. 1, appendix B */
 {
 	bool r;

@@ -164,7 +164,7 @@ void xmmu_flush(struct xcpu *c)
 	c->leave = true;
 }
 
-/* Keeps what is in the upper half of the linear addresses, whose top-level entries did not change. */
+/* Keeps what is in the upper half of the linear addresses: its top-level entries did not change. */
 static void flush_lower_half(struct xcpu *c, uint64_t keep_page)
 {
 	struct xmmu *u = c->mmu;
@@ -397,7 +397,8 @@ static int walk_wide(struct xcpu *c, uint64_t lin, uint64_t table, unsigned leve
 }
 
 /* 32-bit paging (SDM vol. 3, 4.3). */
-static int walk_narrow(struct xcpu *c, uint64_t lin, uint64_t table, unsigned level, struct xwalk *w)
+static int walk_narrow(struct xcpu *c, uint64_t lin, uint64_t table, unsigned level,
+		       struct xwalk *w)
 {
 	struct guest_mem *m = xcpu_mem(c);
 	for (;; level--) {
@@ -467,8 +468,8 @@ static bool walk_allowed(const struct xcpu *c, uint64_t perm, enum xaccess acc, 
 	return acc != XACC_FETCH || !(perm & PTE_NX);
 }
 
-/* The walker's own store: bits 5 and 6 are in the entry's first byte. Nothing cached depends on an A
- * bit that was clear or a D bit that was clear, so no translation dies of it; decoded code might. */
+/* The walker's own store: bits 5 and 6 are in the entry's first byte. Nothing cached depends on a
+ * clear A or D bit, so no translation dies of it; decoded code might. */
 static void entry_mark(struct xcpu *c, uint64_t page, uint8_t *host, uint64_t bits)
 {
 	struct guest_mem *m = xcpu_mem(c);

@@ -34,7 +34,7 @@
 #define XMMU_FETCH 256u
 #define XMMU_SLOW 64u
 #define XMMU_PDE 64u
-#define XMMU_DROPPED (1ull << 62) /* in the tag of an empty slot: still in the list of filled ones */
+#define XMMU_DROPPED (1ull << 62) /* in the tag of an empty slot that the filled list still has */
 #define XMMU_NO_TAG UINT64_MAX    /* in tables looked up by exact tag only */
 
 /* A page-table page that translations came through. */

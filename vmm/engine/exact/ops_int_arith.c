@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* The result is in a, the flags in c->fl: LAHF takes SF ZF AF PF CF, SETO the rest. AL is zeroed first. */
+/* The result is in a, the flags in c->fl: LAHF takes SF ZF AF PF CF, SETO the rest; EAX is 0 before. */
 #define ALU_FN(name, bits, text, mask)                                                             \
 	static inline uint##bits##_t name##bits(struct xcpu *c, uint##bits##_t a,                  \
 						uint##bits##_t b)                                  \

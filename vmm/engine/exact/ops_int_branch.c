@@ -42,7 +42,8 @@ static void branch_size(const struct xinsn *z, struct dinsn *d)
 		if (xcond(c->fl, cc))                                                              \
 			c->r[XR_NEXT] = target64(c, c->r[XR_NEXT] + d->imm);                       \
 	}
-#define CC_ALL(m) m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
+#define CC_ALL(m)                                                                                  \
+	m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
 CC_ALL(JCC_BODIES)
 
 static void op_jcc_legacy(struct xcpu *c, const struct dinsn *d)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Data movement that touches no flags: MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, XLAT, BSWAP, MOVNTI. */
+/*
+ * Data movement: MOV, MOVNTI, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, XLAT,
+ * BSWAP, LAHF, SAHF. Only SAHF changes a flag.
+ */
 #include "ops_int.h"
 
 /* ---- MOV ---- */
@@ -209,6 +212,16 @@ static xop_fn bind_XCHG(const struct xinsn *z, struct dinsn *d)
 	return body[int_row(d->size)][d->flags & XD_MEM ? 1 : 0];
 }
 
+/* F3 90 with REX.B is not PAUSE but XCHG r8, rAX, the prefix ignored: so do CPUs, Zydis does not say. */
+static xop_fn bind_PAUSE(const struct xinsn *z, struct dinsn *d)
+{
+	if (!(z->insn.attributes & ZYDIS_ATTRIB_HAS_REX) || !z->insn.raw.rex.B)
+		return NULL;
+	d->reg = CPU_R8;
+	d->rm = ACC;
+	return bind_XCHG(z, d);
+}
+
 /* ---- CMOVcc, SETcc: one body a condition ---- */
 
 #define CC_BODIES(cc)                                                                              \
@@ -250,7 +263,8 @@ static xop_fn bind_XCHG(const struct xinsn *z, struct dinsn *d)
 		uint64_t v = LOAD(64);                                                             \
 		c->r[d->reg] = xcond(c->fl, cc) ? v : c->r[d->reg];                                \
 	}
-#define CC_ALL(m) m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
+#define CC_ALL(m)                                                                                  \
+	m(0) m(1) m(2) m(3) m(4) m(5) m(6) m(7) m(8) m(9) m(10) m(11) m(12) m(13) m(14) m(15)
 CC_ALL(CC_BODIES)
 
 #define SET_ROW(cc) {op_set##cc##_r, op_set##cc##_m},
@@ -348,7 +362,7 @@ static xop_fn bind_SAHF(const struct xinsn *z, struct dinsn *d)
 
 static const struct xop mov_ops[] = {
 	INT_OP(MOV, 0),	   INT_OP(MOVNTI, 0), INT_OP(MOVZX, 0), INT_OP(MOVSX, 0), INT_OP(MOVSXD, 0),
-	INT_OP(LEA, 0),	   INT_OP(XCHG, 0),   INT_OP(XLAT, 0),	INT_OP(BSWAP, 0), INT_OP(LAHF, 0),
+	INT_OP(LEA, 0),	   INT_OP(XCHG, 0), INT_OP(PAUSE, 0),   INT_OP(XLAT, 0),	INT_OP(BSWAP, 0), INT_OP(LAHF, 0),
 	INT_OP(SAHF, 0),   CC_NAMES(SETCC_OP), CC_NAMES(CMOV_OP),
 };
 const struct xop_table xops_int_mov = {mov_ops, RV_ARRAY_LEN(mov_ops)};

@@ -219,10 +219,16 @@ static void x_dpps(struct xcpu *c, const struct dinsn *d)
 	in = dp_mask32((unsigned)d->imm >> 4);
 	a = sse_get(c, d->reg) & in;
 	b &= in;
+	/* Each multiplication and addition may raise an unmasked exception of its own. */
 	r = a;
 	sse_fp_begin(c);
-	__asm__ volatile("mulps %1,%0\n\thaddps %0,%0\n\thaddps %0,%0" : "+x"(r) : "x"(b));
+	__asm__ volatile("mulps %1,%0" : "+x"(r) : "x"(b));
 	sse_fp_end(c, &r, 4, 4, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		sse_fp_begin(c);
+		__asm__ volatile("haddps %0,%0" : "+x"(r));
+		sse_fp_end(c, &r, 4, 4, 0);
+	}
 	sse_set(c, d->reg, r & dp_mask32((unsigned)d->imm & 15));
 }
 
@@ -238,7 +244,10 @@ static void x_dppd(struct xcpu *c, const struct dinsn *d)
 	r = sse_get(c, d->reg) & in;
 	b &= in;
 	sse_fp_begin(c);
-	__asm__ volatile("mulpd %1,%0\n\thaddpd %0,%0" : "+x"(r) : "x"(b));
+	__asm__ volatile("mulpd %1,%0" : "+x"(r) : "x"(b));
+	sse_fp_end(c, &r, 8, 2, 0);
+	sse_fp_begin(c);
+	__asm__ volatile("haddpd %0,%0" : "+x"(r));
 	sse_fp_end(c, &r, 8, 2, 0);
 	sse_set(c, d->reg, r & out);
 }

@@ -6,6 +6,7 @@
  * written, reserved bytes inside them as zero; bytes from 416 on (in 32-bit
  * code from 288 on) are left alone.
  */
+#include "cpu/model.h"
 #include "sse.h"
 #include "x87.h"
 
@@ -52,8 +53,12 @@ static uint64_t fx_address(struct xcpu *c, const struct dinsn *d, enum xaccess a
 	if (c->s.cr0 & (CR0_EM | CR0_TS))
 		xraise(c, VEC_NM);
 	lin = xea(c, d, FX_SIZE, acc);
-	if (lin & 15)
+	if (lin & 15) {
+		/* Unlike other misaligned operands, on the stack's segment a non-canonical one is #SS. */
+		if (d->seg == CPU_SS && (c->s.efer & EFER_LMA) && !cpu_canonical(lin))
+			xraise_err(c, VEC_SS, 0);
 		xraise_gp(c, 0);
+	}
 	/* Both pages before the first byte. */
 	xmem_probe(c, d->seg, lin, 16, acc);
 	xmem_probe(c, d->seg, lin + FX_SIZE - 16, 16, acc);

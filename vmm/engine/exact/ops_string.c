@@ -80,7 +80,8 @@ STR_INLINE void str_run(struct xcpu *c, const struct dinsn *d, str_step step, st
 	n = str_count(c, d);
 	if (!n)
 		return;
-	room = c->until > c->icount ? c->until - c->icount : 1;
+	/* Under TF each iteration traps (SDM vol. 3, 17.3.1.2). */
+	room = c->until > c->icount && !(c->s.rflags & RFLAGS_TF) ? c->until - c->icount : 1;
 	for (;;) {
 		uint64_t done = bulk ? bulk(c, d, n < room ? n : room) : 0;
 		bool more = true;
@@ -277,15 +278,16 @@ STR_INLINE void str_port_end(struct xcpu *c, const struct dinsn *d, unsigned reg
 		c->r[XR_NEXT] = c->rip;
 }
 
-/* The destination is known to be writable before the device is asked: a read may have side effects. */
+/* The permission check comes before the look at the count, as CPUs do it. The destination is known to
+ * be writable before the device is asked: a read may have side effects. */
 #define PORT_BODIES(bits)                                                                          \
 	static void op_ins##bits(struct xcpu *c, const struct dinsn *d)                            \
 	{                                                                                          \
 		uint16_t port = RD16(CPU_RDX);                                                     \
 		uint64_t t;                                                                        \
+		xio_check(c, port, bits / 8);                                                      \
 		if (!str_port_begin(c, d))                                                         \
 			return;                                                                    \
-		xio_check(c, port, bits / 8);                                                      \
 		t = str_dst(c, d, bits / 8, XACC_WRITE);                                           \
 		xmem_probe(c, CPU_ES, t, bits / 8, XACC_WRITE);                                    \
 		xdevice_sync(c);                                                                   \
@@ -298,9 +300,9 @@ STR_INLINE void str_port_end(struct xcpu *c, const struct dinsn *d, unsigned reg
 	{                                                                                          \
 		uint16_t port = RD16(CPU_RDX);                                                     \
 		uint##bits##_t v;                                                                  \
+		xio_check(c, port, bits / 8);                                                      \
 		if (!str_port_begin(c, d))                                                         \
 			return;                                                                    \
-		xio_check(c, port, bits / 8);                                                      \
 		v = xmem_read##bits(c, d->seg, str_src(c, d, bits / 8));                           \
 		xdevice_sync(c);                                                                   \
 		bus_pio_write(xcpu_bus(c), c->index, port, bits / 8, v);                           \

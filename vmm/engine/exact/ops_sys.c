@@ -144,11 +144,12 @@ void xio_check(struct xcpu *c, uint16_t port, unsigned size)
 	/* Only a 32-bit (or 64-bit) TSS has a bit map; two bytes are always read. */
 	if (!(tr->attr & SEG_P) || (tr->attr & 0xd) != SYS_TSS32 || tr->limit < 103)
 		xraise_gp(c, 0);
-	const unsigned at = (unsigned)xmem_sys_read(c, tr->base + 102, 2) + port / 8u;
+	const uint64_t map = xmem_sys_read(c, xsys_linear(c, tr->base + 102), 2);
+	const uint64_t at = map + port / 8u;
 	if (at + 1 > tr->limit)
 		xraise_gp(c, 0);
-	const unsigned bits = (unsigned)xmem_sys_read(c, tr->base + at, 2) >> (port & 7);
-	if (bits & ((1u << size) - 1))
+	const uint64_t bits = xmem_sys_read(c, xsys_linear(c, tr->base + at), 2);
+	if (bits >> (port & 7) & ((1u << size) - 1))
 		xraise_gp(c, 0);
 }
 
@@ -218,7 +219,7 @@ static XBIND(bind_hlt)
 	return op_hlt;
 }
 
-/* Translations follow memory by themselves, and there are no caches: only the privilege is checked. */
+/* Translations follow memory by themselves and there are no caches: only CPL is checked. */
 static void op_privileged_nop(struct xcpu *c, const struct dinsn *d)
 {
 	(void)d;

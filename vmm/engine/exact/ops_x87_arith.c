@@ -267,7 +267,7 @@ static void remainder_step(struct xcpu *c, const struct dinsn *d, bool nearest)
 	struct cpu_f80 a, b;
 	struct x87_m80 r;
 	bool partial;
-	unsigned sw, refused;
+	unsigned sw, denormal;
 
 	x87_check(c);
 	if (unlikely(x87_empty(c, 0) || x87_empty(c, 1))) {
@@ -276,10 +276,10 @@ static void remainder_step(struct xcpu *c, const struct dinsn *d, bool nearest)
 	}
 	a = *x87_st(c, 0);
 	b = *x87_st(c, 1);
-	refused = !(b.sexp & 0x7fff) && b.mant ? FSW_DE : 0;
+	denormal = !(b.sexp & 0x7fff) && b.mant ? FSW_DE : 0;
 	partial = partial_remainder(a, &b);
 	if (partial) /* the denormal divisor may have been scaled to a normal one */
-		sw = host_fprem(c->s.fcw, x87_to_m80(a), x87_to_m80(b), &r) | refused;
+		sw = host_fprem(c->s.fcw, x87_to_m80(a), x87_to_m80(b), &r) | denormal;
 	else if (nearest)
 		sw = host_fprem1(c->s.fcw, x87_to_m80(a), x87_to_m80(b), &r);
 	else
@@ -287,9 +287,11 @@ static void remainder_step(struct xcpu *c, const struct dinsn *d, bool nearest)
 	x87_pointers(c, d);
 	if (partial)
 		sw = (sw & ~FSW_CC) | FSW_C2;
-	else if (sw & FSW_IE)
-		sw &= ~FSW_CC;
-	x87_flags(c, sw & FSW_EXC, FSW_CC, sw);
+	/* Without a quotient C0 and C3 stay what they were. */
+	if ((sw & FSW_IE) || (x87_from_m80(r).sexp & 0x7fff) == 0x7fff)
+		x87_flags(c, sw & FSW_EXC, FSW_C1 | FSW_C2, 0);
+	else
+		x87_flags(c, sw & FSW_EXC, FSW_CC, sw);
 	if (!x87_unmasked(c, sw & FSW_PRE))
 		x87_set(c, 0, x87_from_m80(r));
 }

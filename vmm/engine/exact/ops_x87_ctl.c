@@ -3,8 +3,8 @@
  * x87 control: control, status and tag words, environment and full save and
  * restore, stack pointer moves, waits. The environment's layouts are those of
  * SDM vol. 1, figures 8-9 and 8-11; the real-address forms are written like
- * the protected ones. CR0.NE = 0 (the external interrupt of the PC/AT) is
- * not modelled: a pending exception is #MF either way.
+ * the protected ones. With CR0.NE = 0 a pending exception would go out by FERR#,
+ * which the board does not wire: it is then not reported (seg.c).
  */
 #include "x87.h"
 
@@ -79,7 +79,7 @@ static void x_fwait(struct xcpu *c, const struct dinsn *d)
 	(void)d;
 	if ((c->s.cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
 		xraise(c, VEC_NM);
-	if (c->s.fsw & FSW_ES)
+	if ((c->s.fsw & FSW_ES) && (c->s.cr0 & CR0_NE))
 		xraise(c, VEC_MF);
 }
 
@@ -123,7 +123,7 @@ static void x_ffreep(struct xcpu *c, const struct dinsn *d)
 {
 	x87_check(c);
 	x87_tag_set(c, x87_phys(c, d->rm), 3);
-	x87_top_add(c, 1);
+	x87_pop(c);
 	x87_pointers(c, d);
 }
 
@@ -303,13 +303,15 @@ static xop_fn bind_fnstsw(const struct xinsn *z, struct dinsn *d)
 	return d->flags & XD_MEM ? x_fnstsw_m : x_fnstsw_ax;
 }
 
-/* The operand-size attribute picks the layout: 16-bit with 66 in 32- and 64-bit code. */
+/* The operand-size attribute picks the layout: 16-bit with 66 (REX.W overrides it) in 32- and
+ * 64-bit code. */
 #define BIND_ENV(name)                                                                             \
 	static xop_fn bind_##name(const struct xinsn *z, struct dinsn *d)                          \
 	{                                                                                          \
 		bool prefix = z->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;                   \
 		bool wide = z->mode & (XMODE_64 | XMODE_32);                                       \
-		d->size = wide != prefix ? 4 : 2;                                                  \
+		bool rex_w = z->insn.attributes & ZYDIS_ATTRIB_HAS_REX && z->insn.raw.rex.W;       \
+		d->size = rex_w || wide != prefix ? 4 : 2;                                         \
 		return x_##name;                                                                   \
 	}
 BIND_ENV(fnstenv)

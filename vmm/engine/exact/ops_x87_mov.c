@@ -5,6 +5,7 @@
  * store checks everything, writes memory, and only then changes x87 state, so
  * that a page fault leaves no trace.
  */
+#include "cpu/model.h"
 #include "x87.h"
 
 /* ---- loads ---- */
@@ -26,7 +27,8 @@
 				 : [v] "m"(v)                                                      \
 				 : "st");                                                          \
 		x87_flags(c, sw & FSW_EXC, FSW_C1, 0);                                             \
-		if (likely(!x87_unmasked(c, sw & FSW_EXC)))                                        \
+		/* Unmasked, a denormal is loaded nevertheless; an SNaN is not. */                 \
+		if (likely(!x87_unmasked(c, sw & FSW_IE)))                                         \
 			x87_push(c, x87_from_m80(r));                                              \
 	}
 FLD_FLOAT(fld_m32, "flds", uint32_t, 32)
@@ -167,11 +169,17 @@ CONSTANT(fldlg2, 0x9a209a84fbcff798ull, 0x3ffd, false, true)
 CONSTANT(fldln2, 0xb17217f7d1cf79abull, 0x3ffe, false, true)
 
 /* ---- stores ---- */
-/* After the conversion: true if the value may be written. */
-static bool store_allowed(struct xcpu *c, const struct dinsn *d, unsigned flags)
+/* After the conversion: true if the value may be written. If not, the address is still checked, as far
+ * as that needs no translation. */
+static bool store_allowed(struct xcpu *c, const struct dinsn *d, unsigned flags, unsigned bytes)
 {
+	uint64_t lin;
+
 	if (likely(!x87_unmasked(c, flags & ~FSW_PE)))
 		return true;
+	lin = xea(c, d, bytes, XACC_WRITE);
+	if ((c->s.efer & EFER_LMA) && (!cpu_canonical(lin) || !cpu_canonical(lin + bytes - 1)))
+		xraise_err(c, d->seg == CPU_SS ? VEC_SS : VEC_GP, 0);
 	x87_pointers(c, d);
 	x87_flags(c, flags & ~FSW_PE, FSW_C1, 0);
 	return false;
@@ -203,7 +211,7 @@ static void store_done(struct xcpu *c, const struct dinsn *d, unsigned sw)
 					 : "st");                                                  \
 			sw &= FSW_EXC | FSW_C1;                                                    \
 		}                                                                                  \
-		if (!store_allowed(c, d, sw & (FSW_EXC | FSW_SF)))                                 \
+		if (!store_allowed(c, d, sw & (FSW_EXC | FSW_SF), (bits) / 8))                     \
 			return;                                                                    \
 		xmem_write##bits(c, d->seg, xea(c, d, (bits) / 8, XACC_WRITE), v);                 \
 		store_done(c, d, sw);                                                              \
@@ -234,7 +242,7 @@ static void x_fbstp(struct xcpu *c, const struct dinsn *d)
 				 : "st");
 		sw &= FSW_EXC | FSW_C1;
 	}
-	if (!store_allowed(c, d, sw & (FSW_EXC | FSW_SF)))
+	if (!store_allowed(c, d, sw & (FSW_EXC | FSW_SF), 10))
 		return;
 	write_m80(c, d, v);
 	store_done(c, d, sw);
@@ -250,7 +258,7 @@ static void x_fstp_m80(struct xcpu *c, const struct dinsn *d)
 		sw = FSW_IE | FSW_SF;
 	else
 		v = *x87_st(c, 0);
-	if (!store_allowed(c, d, sw))
+	if (!store_allowed(c, d, sw, 10))
 		return;
 	write_m80(c, d, x87_to_m80(v));
 	store_done(c, d, sw);

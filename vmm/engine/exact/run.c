@@ -366,6 +366,12 @@ static int exact_break(struct engine *engine, enum engine_break_kind kind, uint6
 	return RV_ENOTSUP; /* no ENGINE_CAP_BREAK */
 }
 
+static void exact_break_skip(struct engine *engine, icount_t icount)
+{
+	(void)engine;
+	(void)icount;
+}
+
 static int exact_translate(struct engine *engine, unsigned vcpu, uint64_t va, gpa_t *gpa)
 {
 	return xmmu_translate_debug(((struct exact *)engine)->cpu[vcpu], va, gpa);
@@ -454,6 +460,7 @@ const struct engine_ops engine_exact_ops = {
 	.set_state = exact_set_state,
 	.break_set = exact_break,
 	.break_clear = exact_break,
+	.break_skip = exact_break_skip,
 	.translate = exact_translate,
 	.flush = exact_flush,
 	.stats = exact_stats,

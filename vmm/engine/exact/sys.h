@@ -19,7 +19,7 @@ struct xdesc {
 	uint64_t raw; /* first 8 bytes */
 };
 
-static inline bool xlong_mode(const struct xcpu *c) /* IA-32e mode active: 64-bit or compatibility */
+static inline bool xlong_mode(const struct xcpu *c) /* IA-32e: 64-bit or compatibility mode */
 {
 	return c->s.efer & EFER_LMA;
 }
@@ -40,6 +40,11 @@ static inline void xneed_protected(struct xcpu *c) /* LLDT, LAR and the like: #U
 {
 	if (unlikely(xreal_mode(c)))
 		xraise_ud(c);
+}
+/* An address within a system segment: 32 bits outside IA-32e mode. */
+static inline uint64_t xsys_linear(const struct xcpu *c, uint64_t lin)
+{
+	return xlong_mode(c) ? lin : (uint32_t)lin;
 }
 static inline uint64_t xmask_of(unsigned size)
 {
@@ -87,8 +92,8 @@ void xdesc_set_accessed(struct xcpu *c, struct xdesc *d);
 void xseg_prepare(struct xcpu *c, unsigned seg, uint16_t sel, struct cpu_seg *out);
 void xseg_set(struct xcpu *c, unsigned seg, const struct cpu_seg *s); /* and what follows from it */
 void xseg_load(struct xcpu *c, unsigned seg, uint16_t sel);
-/* SS for privilege `cpl`, from a TSS or an outer return frame: errors are `vector`(sel + ext), but not
- * present is #SS. */
+/* SS for privilege `cpl`, from a TSS or an outer return frame: errors are `vector`(sel + ext), but
+ * not present is #SS. */
 void xseg_stack_prepare(struct xcpu *c, uint16_t sel, unsigned cpl, uint8_t vector, uint32_t ext,
 			struct cpu_seg *out);
 /* SS of 64-bit mode after a change of privilege: null, with that DPL. */
@@ -96,10 +101,10 @@ void xseg_null_stack(unsigned cpl, struct cpu_seg *out);
 /* DS, ES, FS, GS that the outer privilege may not hold become null. */
 void xseg_leave_inner(struct xcpu *c, unsigned cpl);
 
-/* Far code target. Checks are the caller's; xcs_check_offset(): #GP(0) when the target is outside. */
+/* CS from a checked descriptor; xcs_check_offset(): #GP(err) when the target lies outside. */
 void xcs_unpack(struct xcpu *c, struct xdesc *d, uint16_t sel, unsigned cpl, struct cpu_seg *out);
 void xcs_check_offset(struct xcpu *c, const struct cpu_seg *cs, uint64_t offset, uint32_t err);
-/* Installs CS and, with it, SS's DPL when cpl changed by the caller. */
+/* Installs CS; a caller that changes CPL has put SS in place before. */
 void xcs_set(struct xcpu *c, const struct cpu_seg *cs);
 
 /* A stack other than the current one, or the current one with nothing committed. */
@@ -113,7 +118,7 @@ void xstack_of(struct xcpu *c, const struct cpu_seg *ss, uint64_t sp, unsigned c
 	       uint32_t err, struct xstack *k);
 void xstack_push(struct xcpu *c, struct xstack *k, unsigned size, uint64_t v);
 uint64_t xstack_pop(struct xcpu *c, struct xstack *k, unsigned size);
-void xstack_commit(struct xcpu *c, const struct xstack *k); /* RSP: only the bits of mask, 32 zero-extend */
+void xstack_commit(struct xcpu *c, const struct xstack *k); /* RSP, in the stack's width */
 
 /* Stack for an inner privilege out of the current TSS (SDM vol. 3, 7.2.1, 7.7). Long mode: RSPn. */
 void xtss_stack(struct xcpu *c, unsigned cpl, uint32_t ext, uint16_t *ss, uint64_t *sp);

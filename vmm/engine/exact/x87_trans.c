@@ -104,13 +104,12 @@ static struct big big_div(struct big a, struct big b) /* b not zero */
 
 	if (!a.m)
 		return r;
-	if (a.m < b.m)
-		r.e--;
-	else
-		rem -= b.m;
 	/* The first quotient bit is 1 by choice of the exponent; 127 more follow. */
 	if (a.m < b.m) {
-		rem = rem - (b.m - rem); /* 2 * rem - b, without overflow */
+		r.e--;
+		rem -= b.m - rem; /* 2 * rem - b, without overflow */
+	} else {
+		rem -= b.m;
 	}
 	r.m = 1;
 	for (unsigned i = 0; i < 127; i++) {

@@ -384,6 +384,12 @@ static int kvm_engine_break(struct engine *engine, enum engine_break_kind kind, 
 	return RV_ENOTSUP; /* no ENGINE_CAP_BREAK */
 }
 
+static void kvm_engine_break_skip(struct engine *engine, icount_t icount)
+{
+	(void)engine;
+	(void)icount;
+}
+
 static int kvm_engine_translate(struct engine *engine, unsigned vcpu, uint64_t va, gpa_t *gpa)
 {
 	struct kvm_translation t = { .linear_address = va };
@@ -417,6 +423,7 @@ const struct engine_ops engine_kvm_ops = {
 	.set_state = kvm_engine_set_state,
 	.break_set = kvm_engine_break,
 	.break_clear = kvm_engine_break,
+	.break_skip = kvm_engine_break_skip,
 	.translate = kvm_engine_translate,
 	.flush = kvm_engine_flush,
 	.stats = kvm_engine_stats,

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion for bash: source it, or install it as /usr/share/bash-completion/completions/retrovisor.
+_retrovisor() {
+	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} machine words
+	machine='--kernel= --initrd= --append= --memory= --cpus= --serial= --engine= --clock= --time-dilation=
+		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats'
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump help' -- "$cur")
+		return
+	fi
+	case $command in
+	run) words=$machine ;;
+	record) words="-o $machine" ;;
+	replay) words='--until= --no-console --sandbox= --stats' ;;
+	verify) words='--sandbox= --stats' ;;
+	info) words=--json ;;
+	dump) words=--from= ;;
+	help) words='run record replay verify info dump' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	[[ ${COMPREPLY[0]:-} == *= ]] && compopt -o nospace
+}
+complete -o default -F _retrovisor retrovisor

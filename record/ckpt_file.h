@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The byte layout of ckpt/NNNNNN.rvc (record/FORMAT.md, "Checkpoints"). */
+#ifndef RV_RECORD_CKPT_FILE_H
+#define RV_RECORD_CKPT_FILE_H
+
+#include "ckpt_priv.h"
+
+#define CKPT_MAGIC "RVCKPT01"
+#define CKPT_HEADER 128u
+#define CKPT_ENTRY 28u /* page u64, stored length u32, key 2 x u64; then the data */
+#define CKPT_DIR "ckpt"
+
+/* Offsets in the header. */
+#define CKPT_AT_VERSION 8u
+#define CKPT_AT_CRC 12u /* CRC32C of everything behind this field */
+#define CKPT_AT_ID 16u
+#define CKPT_AT_NUMBER 32u
+#define CKPT_AT_ICOUNT 40u
+#define CKPT_AT_SEQ 48u
+#define CKPT_AT_VNS 56u
+#define CKPT_AT_OUT_LO 64u
+#define CKPT_AT_OUT_HI 72u
+#define CKPT_AT_OUT_BYTES 80u
+#define CKPT_AT_STATE_STORED 88u
+#define CKPT_AT_STATE_RAW 92u
+#define CKPT_AT_PAGES 96u
+#define CKPT_AT_LENGTH 104u /* of the whole file */
+#define CKPT_AT_PREV_CRC 112u
+
+#define CKPT_VERSION 1u
+#define CKPT_STATE_MAX (1u << 20)
+
+void ckpt_file_name(char out[16], uint32_t number); /* "NNNNNN.rvc" */
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading recorded checkpoints. Each file is mapped and stays so: its page
+ * contents are used in place. Files are numbered from 0 without a gap; each
+ * names the CRC of the one before, so none can be exchanged unnoticed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <lz4.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ckpt_file.h"
+
+struct loading {
+	struct ckpt_store *store;
+	const struct trace *trace;
+	struct page_node *ram; /* as of the last file */
+	uint32_t prev_crc;
+	struct exec_point prev;
+};
+
+static int load_damaged(struct rv_err *err, const struct trace *t, const char *name, const char *why)
+{
+	return rv_err_set(err, RV_EDAMAGED, "%s/" CKPT_DIR "/%s: %s", trace_path(t), name, why);
+}
+
+/* The header's own consistency, before any length in it is used. */
+static const char *header_fault(const uint8_t *h, uint64_t size, const struct loading *l,
+				uint32_t number)
+{
+	uint32_t crc;
+	if (size < CKPT_HEADER || memcmp(h, CKPT_MAGIC, 8) != 0)
+		return "not a checkpoint";
+	if (le64_get(h + CKPT_AT_LENGTH) != size)
+		return "truncated";
+	crc = crc32c(0, h + CKPT_HEADER, size - CKPT_HEADER);
+	crc = crc32c(crc, h + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
+	if (crc != le32_get(h + CKPT_AT_CRC))
+		return "checksum mismatch";
+	if (memcmp(h + CKPT_AT_ID, trace_manifest(l->trace)->id, 16) != 0)
+		return "belongs to another trace";
+	if (le64_get(h + CKPT_AT_NUMBER) != number ||
+	    le32_get(h + CKPT_AT_PREV_CRC) != l->prev_crc ||
+	    (number && le64_get(h + CKPT_AT_ICOUNT) <= l->prev.icount))
+		return "does not follow the checkpoint before";
+	return NULL;
+}
+
+static bool load_state(const uint8_t *h, uint64_t size, struct ckpt *c, uint64_t *pos)
+{
+	uint32_t stored = le32_get(h + CKPT_AT_STATE_STORED), raw = le32_get(h + CKPT_AT_STATE_RAW);
+	if (raw > CKPT_STATE_MAX || stored > size - CKPT_HEADER)
+		return false;
+	c->state.data = malloc(raw ? raw : 1);
+	if (!c->state.data)
+		return false;
+	c->state.len = c->state.cap = raw;
+	*pos = CKPT_HEADER + stored;
+	return LZ4_decompress_safe((const char *)h + CKPT_HEADER, (char *)c->state.data, (int)stored,
+				   (int)raw) == (int)raw;
+}
+
+static bool load_pages(struct loading *l, const uint8_t *h, uint64_t size, uint64_t pos)
+{
+	uint64_t n = le64_get(h + CKPT_AT_PAGES), most = mem_pages(machine_mem(l->store->machine));
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t page;
+		uint32_t len;
+		struct page_blob *b = NULL;
+		if (size - pos < CKPT_ENTRY)
+			return false;
+		page = le64_get(h + pos);
+		len = le32_get(h + pos + 8);
+		if (page >= most || len > RV_PAGE_SIZE || len > size - pos - CKPT_ENTRY)
+			return false;
+		if (len) {
+			struct digest128 key = { le64_get(h + pos + 12), le64_get(h + pos + 20) };
+			b = page_blob_mapped(l->store->pool, h + pos + CKPT_ENTRY, len, key);
+			if (!b)
+				return false;
+		}
+		if (!page_tree_set(l->store->pool, &l->ram, page, b)) {
+			page_blob_release(l->store->pool, b);
+			return false;
+		}
+		pos += CKPT_ENTRY + len;
+	}
+	return pos == size;
+}
+
+static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint32_t number,
+		       const char *name, struct ckpt **out, struct rv_err *err)
+{
+	const char *why = header_fault(h, size, l, number);
+	struct ckpt *c;
+	uint64_t pos = 0;
+	if (why)
+		return load_damaged(err, l->trace, name, why);
+	if (le32_get(h + CKPT_AT_VERSION) != CKPT_VERSION)
+		return rv_err_set(err, RV_EVERSION, "%s/" CKPT_DIR "/%s: made by a later version",
+				  trace_path(l->trace), name);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return rv_err_set(err, RV_ENOMEM, "out of memory for checkpoints");
+	c->refs = 1;
+	c->info.at.icount = le64_get(h + CKPT_AT_ICOUNT);
+	c->info.at.seq = le64_get(h + CKPT_AT_SEQ);
+	c->info.vns = le64_get(h + CKPT_AT_VNS);
+	c->info.on_disk = true;
+	c->info.bytes = size;
+	c->extra.sum.lo = le64_get(h + CKPT_AT_OUT_LO);
+	c->extra.sum.hi = le64_get(h + CKPT_AT_OUT_HI);
+	c->extra.bytes = le64_get(h + CKPT_AT_OUT_BYTES);
+	if (!load_state(h, size, c, &pos) || !load_pages(l, h, size, pos)) {
+		bytes_fini(&c->state);
+		free(c);
+		return load_damaged(err, l->trace, name, "malformed contents");
+	}
+	l->store->state_bytes += c->state.len;
+	c->ram = page_tree_ref(l->ram);
+	l->prev_crc = le32_get(h + CKPT_AT_CRC);
+	l->prev = c->info.at;
+	*out = c;
+	return RV_OK;
+}
+
+/* 1: loaded, 0: there is no file of this number. */
+static int load_file(struct loading *l, uint32_t number, struct ckpt **out, struct rv_err *err)
+{
+	char name[16], path[4096];
+	struct stat st;
+	void *map;
+	int fd, rc;
+	ckpt_file_name(name, number);
+	snprintf(path, sizeof(path), "%s/" CKPT_DIR "/%s", trace_path(l->trace), name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : rv_err_set(err, rv_status_from_errno(errno), "%s: %s", path,
+						    strerror(errno));
+	if (fstat(fd, &st) || st.st_size < (off_t)CKPT_HEADER) {
+		close(fd);
+		return load_damaged(err, l->trace, name, "truncated");
+	}
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (map == MAP_FAILED)
+		return rv_err_set(err, RV_ENOMEM, "%s: cannot map", path);
+	rc = page_pool_keep_map(l->store->pool, map, (size_t)st.st_size);
+	if (rc == RV_OK)
+		rc = load_mapped(l, map, (uint64_t)st.st_size, number, name, out, err);
+	return rc == RV_OK ? 1 : rc;
+}
+
+int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point last,
+		  struct ckpt ***out, size_t *n, struct rv_err *err)
+{
+	struct loading l = { .store = s, .trace = t };
+	struct ckpt **list = NULL;
+	size_t count = 0;
+	int rc;
+	for (uint32_t number = 0;; number++) {
+		struct ckpt *c, **p;
+		rc = load_file(&l, number, &c, err);
+		if (rc <= 0)
+			break;
+		if (c->info.at.icount > last.icount) {
+			/* Published, but the log behind it was lost: nothing leads there. */
+			ckpt_release(s, c);
+			rc = RV_OK;
+			break;
+		}
+		p = realloc(list, (count + 1) * sizeof(struct ckpt *));
+		if (!p) {
+			ckpt_release(s, c);
+			rc = rv_err_set(err, RV_ENOMEM, "out of memory for checkpoints");
+			break;
+		}
+		list = p;
+		list[count++] = c;
+	}
+	page_tree_release(s->pool, l.ram);
+	if (rc != RV_OK) {
+		while (count)
+			ckpt_release(s, list[--count]);
+		free(list);
+		return rc;
+	}
+	*out = list;
+	*n = count;
+	return RV_OK;
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing checkpoints while recording. The vCPU thread copies dirty pages into
+ * one of two batches; a thread compresses and writes. So the memory needed is
+ * bounded, and a large first checkpoint waits for the disk, not for RAM.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <lz4.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ckpt_file.h"
+
+#define BATCH_PAGES 1024u
+#define BATCHES 2u
+
+struct batch {
+	bool first, last;
+	uint8_t header[CKPT_HEADER]; /* with first: all but lengths and CRC */
+	struct bytes state;          /* with first: machine_save() */
+	uint32_t n;
+	uint64_t page[BATCH_PAGES];
+	uint8_t (*contents)[RV_PAGE_SIZE];
+};
+
+struct ckpt_writer {
+	struct machine *machine;
+	uint32_t cursor;
+	uint32_t number;
+	uint8_t id[16];
+	int dir_fd;
+	pthread_t thread;
+	bool thread_runs;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct batch batch[BATCHES];
+	uint64_t filled, written; /* batches handed over, batches done; under lock */
+	bool quit;
+	int error;                /* sticky; under lock */
+	/* The thread's own. */
+	int fd;
+	uint32_t crc, prev_crc;
+	uint64_t pages, length;
+	uint8_t header[CKPT_HEADER];
+	uint32_t file_number;
+	struct bytes out;
+};
+
+void ckpt_file_name(char out[16], uint32_t number)
+{
+	snprintf(out, 16, "%06u.rvc", number);
+}
+
+/* ---- the thread ---- */
+
+static int ckpt_put(struct ckpt_writer *w, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	w->crc = crc32c(w->crc, data, len);
+	w->length += len;
+	while (len) {
+		ssize_t n = write(w->fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? rv_status_from_errno(errno) : RV_EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return RV_OK;
+}
+
+static int ckpt_begin(struct ckpt_writer *w, const struct batch *b)
+{
+	int most = LZ4_compressBound((int)b->state.len), len;
+	char *lz4 = malloc((size_t)most);
+	int rc;
+	if (!lz4)
+		return RV_ENOMEM;
+	len = LZ4_compress_default((const char *)b->state.data, lz4, (int)b->state.len, most);
+	w->file_number = (uint32_t)le64_get(b->header + CKPT_AT_NUMBER);
+	w->fd = openat(w->dir_fd, "tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (w->fd < 0 || len <= 0) {
+		rc = w->fd < 0 ? rv_status_from_errno(errno) : RV_ENOMEM;
+		free(lz4);
+		return rc;
+	}
+	memcpy(w->header, b->header, CKPT_HEADER);
+	le32_put(w->header + CKPT_AT_STATE_STORED, (uint32_t)len);
+	le32_put(w->header + CKPT_AT_STATE_RAW, (uint32_t)b->state.len);
+	le32_put(w->header + CKPT_AT_PREV_CRC, w->prev_crc);
+	w->pages = w->length = 0;
+	/* Room for the header, which is known last: the CRC covers the body first, then the header. */
+	rc = ckpt_put(w, w->header, CKPT_HEADER);
+	w->crc = 0;
+	if (rc == RV_OK)
+		rc = ckpt_put(w, lz4, (size_t)len);
+	free(lz4);
+	return rc;
+}
+
+static bool page_is_zero(const uint8_t *p)
+{
+	return p[0] == 0 && memcmp(p, p + 1, RV_PAGE_SIZE - 1) == 0;
+}
+
+static int ckpt_pages(struct ckpt_writer *w, const struct batch *b)
+{
+	bytes_clear(&w->out);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const uint8_t *contents = b->contents[i];
+		uint8_t entry[CKPT_ENTRY], lz4[RV_PAGE_SIZE];
+		struct digest128 key = { 0, 0 };
+		const uint8_t *data = lz4;
+		int len = 0;
+		if (!page_is_zero(contents)) {
+			key = digest_bytes(contents, RV_PAGE_SIZE, 0);
+			len = LZ4_compress_default((const char *)contents, (char *)lz4,
+						   RV_PAGE_SIZE, RV_PAGE_SIZE - 1);
+			if (len <= 0) {
+				len = RV_PAGE_SIZE;
+				data = contents;
+			}
+		}
+		le64_put(entry, b->page[i]);
+		le32_put(entry + 8, (uint32_t)len);
+		le64_put(entry + 12, key.lo);
+		le64_put(entry + 20, key.hi);
+		bytes_put(&w->out, entry, sizeof(entry));
+		bytes_put(&w->out, data, (size_t)len);
+	}
+	w->pages += b->n;
+	return w->out.failed ? RV_ENOMEM : ckpt_put(w, w->out.data, w->out.len);
+}
+
+/* Header in place, data on the disk, then the name: a file that is there is whole. */
+static int ckpt_publish(struct ckpt_writer *w)
+{
+	char name[16];
+	le64_put(w->header + CKPT_AT_PAGES, w->pages);
+	le64_put(w->header + CKPT_AT_LENGTH, w->length);
+	w->crc = crc32c(w->crc, w->header + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
+	le32_put(w->header + CKPT_AT_CRC, w->crc);
+	if (pwrite(w->fd, w->header, CKPT_HEADER, 0) != (ssize_t)CKPT_HEADER || fdatasync(w->fd))
+		return rv_status_from_errno(errno);
+	ckpt_file_name(name, w->file_number);
+	if (renameat(w->dir_fd, "tmp", w->dir_fd, name))
+		return rv_status_from_errno(errno);
+	w->prev_crc = w->crc;
+	return fsync(w->dir_fd) ? rv_status_from_errno(errno) : RV_OK;
+}
+
+static int ckpt_write_batch(struct ckpt_writer *w, const struct batch *b)
+{
+	int rc = RV_OK;
+	if (b->first)
+		rc = ckpt_begin(w, b);
+	if (rc == RV_OK)
+		rc = ckpt_pages(w, b);
+	if (rc == RV_OK && b->last)
+		rc = ckpt_publish(w);
+	if ((rc != RV_OK || b->last) && w->fd >= 0) {
+		close(w->fd);
+		w->fd = -1;
+		if (rc != RV_OK)
+			unlinkat(w->dir_fd, "tmp", 0);
+	}
+	return rc;
+}
+
+static void *ckpt_thread(void *arg)
+{
+	struct ckpt_writer *w = arg;
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		int rc;
+		while (w->written == w->filled && !w->quit)
+			pthread_cond_wait(&w->changed, &w->lock);
+		if (w->written == w->filled)
+			break;
+		rc = w->error;
+		pthread_mutex_unlock(&w->lock);
+		if (rc == RV_OK)
+			rc = ckpt_write_batch(w, &w->batch[w->written % BATCHES]);
+		pthread_mutex_lock(&w->lock);
+		w->error = rc;
+		w->written++;
+		pthread_cond_broadcast(&w->changed);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* ---- the vCPU thread ---- */
+
+/* A batch to fill; waits while both are with the thread. */
+static struct batch *batch_get(struct ckpt_writer *w)
+{
+	struct batch *b;
+	pthread_mutex_lock(&w->lock);
+	while (w->filled - w->written == BATCHES)
+		pthread_cond_wait(&w->changed, &w->lock);
+	b = &w->batch[w->filled % BATCHES];
+	pthread_mutex_unlock(&w->lock);
+	b->first = b->last = false;
+	b->n = 0;
+	return b;
+}
+
+static void batch_hand_over(struct ckpt_writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->filled++;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
+{
+	struct guest_mem *mem = machine_mem(w->machine);
+	uint64_t pages = mem_pages(mem);
+	struct batch *b;
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	rc = w->error;
+	if (rc == RV_OK && w->filled != w->written) {
+		pthread_mutex_unlock(&w->lock);
+		return RV_OK; /* still busy with the one before: the next will hold these pages too */
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (rc != RV_OK)
+		return rc;
+	b = batch_get(w);
+	b->first = true;
+	memset(b->header, 0, sizeof(b->header));
+	memcpy(b->header, CKPT_MAGIC, 8);
+	le32_put(b->header + CKPT_AT_VERSION, CKPT_VERSION);
+	memcpy(b->header + CKPT_AT_ID, w->id, sizeof(w->id));
+	le64_put(b->header + CKPT_AT_NUMBER, w->number++);
+	le64_put(b->header + CKPT_AT_ICOUNT, machine_icount(w->machine));
+	le64_put(b->header + CKPT_AT_SEQ, machine_seq(w->machine));
+	le64_put(b->header + CKPT_AT_VNS, machine_vns(w->machine));
+	le64_put(b->header + CKPT_AT_OUT_LO, extra->sum.lo);
+	le64_put(b->header + CKPT_AT_OUT_HI, extra->sum.hi);
+	le64_put(b->header + CKPT_AT_OUT_BYTES, extra->bytes);
+	bytes_clear(&b->state);
+	machine_save(w->machine, &b->state);
+	if (b->state.failed)
+		return RV_ENOMEM;
+	for (uint64_t i = 0; i < pages; i++) {
+		if (mem_page_epoch(mem, i) < w->cursor)
+			continue;
+		if (b->n == BATCH_PAGES) {
+			batch_hand_over(w);
+			b = batch_get(w);
+		}
+		b->page[b->n] = i;
+		memcpy(b->contents[b->n++], mem_page_host(mem, i), RV_PAGE_SIZE);
+	}
+	b->last = true;
+	batch_hand_over(w);
+	w->cursor = mem_epoch_advance(mem);
+	return RV_OK;
+}
+
+int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
+		       const struct trace_manifest *manifest, struct machine *m, struct rv_err *err)
+{
+	struct ckpt_writer *w = calloc(1, sizeof(*w));
+	char path[4096];
+	if (!w)
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	w->machine = m;
+	w->cursor = 1;
+	w->fd = -1;
+	memcpy(w->id, manifest->id, sizeof(w->id));
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	snprintf(path, sizeof(path), "%s/" CKPT_DIR, trace_path);
+	w->dir_fd = -1;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		w->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (w->dir_fd < 0) {
+		int rc = rv_err_set(err, rv_status_from_errno(errno), "%s: %s", path,
+				    strerror(errno));
+		ckpt_writer_destroy(w);
+		return rc;
+	}
+	for (unsigned i = 0; i < BATCHES; i++) {
+		w->batch[i].contents = malloc((size_t)BATCH_PAGES * RV_PAGE_SIZE);
+		if (!w->batch[i].contents)
+			goto no_memory;
+	}
+	if (pthread_create(&w->thread, NULL, ckpt_thread, w))
+		goto no_memory;
+	w->thread_runs = true;
+	*out = w;
+	return RV_OK;
+no_memory:
+	ckpt_writer_destroy(w);
+	return rv_err_set(err, RV_ENOMEM, "out of memory for checkpoints");
+}
+
+static void ckpt_writer_join(struct ckpt_writer *w)
+{
+	if (!w->thread_runs)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->quit = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->thread_runs = false;
+}
+
+int ckpt_writer_finish(struct ckpt_writer *w, struct rv_err *err)
+{
+	ckpt_writer_join(w);
+	if (w->error != RV_OK)
+		return rv_err_set(err, w->error, "writing a checkpoint: %s",
+				  rv_status_text(w->error));
+	return RV_OK;
+}
+
+void ckpt_writer_destroy(struct ckpt_writer *w)
+{
+	if (!w)
+		return;
+	ckpt_writer_join(w);
+	for (unsigned i = 0; i < BATCHES; i++) {
+		free(w->batch[i].contents);
+		bytes_fini(&w->batch[i].state);
+	}
+	bytes_fini(&w->out);
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->dir_fd >= 0)
+		close(w->dir_fd);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
