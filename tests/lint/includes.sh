@@ -23,7 +23,7 @@ declare -A may=(
 	[vmm/machine]="machine engine boot dev port bus clock cpu mem base"
 	[record]="record machine engine port bus clock cpu mem base"
 	[replay]="replay record gdbstub machine engine port bus clock cpu mem base"
-	[gdbstub]="gdbstub base"
+	[gdbstub]="gdbstub cpu base"
 	[ft]="ft replay record machine engine port bus clock cpu mem base"
 	[vmm/cli]="ft gdbstub replay record machine engine backend boot port clock cpu mem base"
 )
@@ -35,7 +35,7 @@ declare -A header_may=(
 	[machine]="machine engine port cpu mem bus clock base"
 	[record]="record machine engine port cpu mem bus clock base"
 	[replay]="replay record gdbstub machine engine port cpu mem bus clock base"
-	[gdbstub]="gdbstub base" [ft]="ft replay record machine engine port cpu mem bus clock base"
+	[gdbstub]="gdbstub cpu base" [ft]="ft replay record machine engine port cpu mem bus clock base"
 )
 # headers that belong in one folder, or a few: a library behind its module, and the interface that replay/
 # offers to the debugger's side
