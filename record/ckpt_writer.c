@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <lz4.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +270,17 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	return RV_OK;
 }
 
+/* Signals belong to the program's own threads; SIGXFSZ in particular must become EFBIG here. */
+static bool ckpt_writer_start(struct ckpt_writer *w)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	w->thread_runs = pthread_create(&w->thread, NULL, ckpt_thread, w) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return w->thread_runs;
+}
+
 int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 		       const struct trace_manifest *manifest, struct machine *m, struct rv_err *err)
 {
@@ -297,9 +309,8 @@ int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 		if (!w->batch[i].contents)
 			goto no_memory;
 	}
-	if (pthread_create(&w->thread, NULL, ckpt_thread, w))
+	if (!ckpt_writer_start(w))
 		goto no_memory;
-	w->thread_runs = true;
 	*out = w;
 	return RV_OK;
 no_memory:

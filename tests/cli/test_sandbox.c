@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -41,11 +42,15 @@ static int under(enum sandbox_profile profile, int (*action)(void))
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
+		const struct sandbox_path paths[] = {
+			{ open("/", O_PATH | O_DIRECTORY), SANDBOX_ACCESS_READ },
+			{ open("/tmp", O_PATH | O_DIRECTORY), SANDBOX_ACCESS_CREATE },
+		};
 		struct rv_err err = { 0 };
 
 		for (int sig = 1; sig < 32; sig++)
 			signal(sig, SIG_DFL);
-		if (sandbox_prepare(NULL, 0, &err) || sandbox_enter(profile, true, &err)) {
+		if (sandbox_prepare(paths, 2, &err) || sandbox_enter(profile, true, &err)) {
 			fprintf(stderr, "%s\n", err.text);
 			_exit(99);
 		}
@@ -107,6 +112,31 @@ static int do_open_create(void)
 static int do_open_read(void)
 {
 	return open("/dev/null", O_RDONLY) >= 0;
+}
+/* As the log's reader does to list the segments. */
+static int do_list_directory(void)
+{
+	int fd = openat(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	unsigned n = 0;
+
+	if (!dir)
+		return 1;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n == 0;
+}
+/* As its writer does. */
+static int do_write_file(void)
+{
+	char c = 0;
+	int fd = open("/tmp", O_RDWR | O_TMPFILE, 0600);
+
+	if (fd < 0)
+		return errno != EOPNOTSUPP;
+	return write(fd, &c, 1) != 1 || pread(fd, &c, 1, 0) != 1 || fdatasync(fd) || fsync(fd) ||
+	       ftruncate(fd, 0) || close(fd);
 }
 static int do_tiocsti(void)
 {
@@ -176,6 +206,10 @@ static void files(void **state)
 	/* Allowed by the filter; what may be opened is Landlock's business. */
 	assert_true(WIFEXITED(under(SANDBOX_REPLAY, do_open_read)));
 	assert_true(WIFEXITED(under(SANDBOX_RECORD, do_open_write)));
+	assert_int_equal(under(SANDBOX_RECORD, do_list_directory), 0);
+	assert_int_equal(under(SANDBOX_REPLAY, do_list_directory), 0);
+	assert_int_equal(under(SANDBOX_VERIFY, do_list_directory), 0);
+	assert_int_equal(under(SANDBOX_RECORD, do_write_file), 0);
 }
 
 static void ordinary(void **state)

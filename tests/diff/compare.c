@@ -34,17 +34,18 @@ static void text_add(struct text *t, const char *fmt, ...)
 
 static unsigned shift_count(const struct diff_case *c, const ZydisDecodedOperand *op)
 {
-	uint64_t n = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? op->imm.value.u : c->in.gpr[CPU_RCX];
+	uint64_t n =
+	    op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? op->imm.value.u : c->in.gpr[CPU_RCX];
 
 	return (unsigned)n & (c->insn.operand_width == 64 ? 63u : 31u);
 }
 
-#define FSW_IE 0x0001u
-#define FSW_DE 0x0002u
-#define FSW_C1 0x0200u
-#define FSW_CC 0x4700u /* C3, C2, C1, C0 */
-#define FSW_ES 0x0080u
-#define MXCSR_PE 0x20u
+#define FSW_IE	      0x0001u
+#define FSW_DE	      0x0002u
+#define FSW_C1	      0x0200u
+#define FSW_CC	      0x4700u /* C3, C2, C1, C0 */
+#define FSW_ES	      0x0080u
+#define MXCSR_PE      0x20u
 #define HOST_USER_END 0x7ffffffff000ull
 
 enum x87_family { X87_OTHER, X87_COMPARE, X87_COMPARE_FLAGS, X87_CMOV, X87_REMAINDER, X87_STORE };
@@ -124,8 +125,8 @@ static unsigned undefined_fsw(const struct diff_case *c, const struct diff_state
 		break;
 	}
 	/* FLD of an empty register into a full stack: both faults, and C1 says which is meant. */
-	if (c->insn.mnemonic == ZYDIS_MNEMONIC_FLD && c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-	    h->fsw & FSW_IE)
+	if (c->insn.mnemonic == ZYDIS_MNEMONIC_FLD &&
+	    c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER && h->fsw & FSW_IE)
 		u |= FSW_C1;
 	return u;
 }
@@ -172,9 +173,10 @@ static uint64_t undefined_flags(const struct diff_case *c, const struct diff_sta
 }
 
 /* BSF and BSR of zero: the destination keeps its value (AMD APM vol. 3; Intel in practice), but the
- * upper half of a 32-bit destination is cleared by some processors and kept by others. The same holds
- * for CMPXCHG that does not exchange. */
-static uint64_t undefined_gpr_bits(const struct diff_case *c, const struct diff_state *host, unsigned i)
+ * upper half of a 32-bit destination is cleared by some processors and kept by others. The same
+ * holds for CMPXCHG that does not exchange. */
+static uint64_t undefined_gpr_bits(const struct diff_case *c, const struct diff_state *host,
+				   unsigned i)
 {
 	ZydisRegister full;
 	ZydisMnemonic m = c->insn.mnemonic;
@@ -193,15 +195,16 @@ static uint64_t undefined_gpr_bits(const struct diff_case *c, const struct diff_
 static void compare_gpr(const struct diff_case *c, const struct diff_state *h,
 			const struct diff_state *g, struct text *t)
 {
-	static const char *const name[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const name[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					   "r8",  "r9",	 "r10", "r11", "r12", "r13", "r14", "r15"};
 	uint64_t undefined = undefined_flags(c, h);
-	uint64_t flags = (RFLAGS_ARITH & ~undefined) | RFLAGS_DF | RFLAGS_NT | RFLAGS_ID | RFLAGS_AC |
-			 RFLAGS_IF;
+	uint64_t flags =
+	    (RFLAGS_ARITH & ~undefined) | RFLAGS_DF | RFLAGS_NT | RFLAGS_ID | RFLAGS_AC | RFLAGS_IF;
 
 	for (unsigned i = 0; i < 16; i++) {
 		if ((h->gpr[i] ^ g->gpr[i]) & ~undefined_gpr_bits(c, h, i))
-			text_add(t, "  %s: host %016lx guest %016lx\n", name[i], h->gpr[i], g->gpr[i]);
+			text_add(t, "  %s: host %016lx guest %016lx\n", name[i], h->gpr[i],
+				 g->gpr[i]);
 	}
 	if ((h->rip ^ g->rip) & (c->bits == 64 ? ~0ull : 0xffffffffull))
 		text_add(t, "  rip: host %016lx guest %016lx\n", h->rip, g->rip);
@@ -210,12 +213,13 @@ static void compare_gpr(const struct diff_case *c, const struct diff_state *h,
 	    c->insn.mnemonic == ZYDIS_MNEMONIC_POPFQ)
 		flags |= h->vector == DIFF_VECTOR_NONE ? RFLAGS_TF : 0;
 	if ((h->rflags ^ g->rflags) & flags)
-		text_add(t, "  rflags: host %06lx guest %06lx compared %06lx\n", h->rflags, g->rflags,
-			 flags);
+		text_add(t, "  rflags: host %06lx guest %06lx compared %06lx\n", h->rflags,
+			 g->rflags, flags);
 }
 
-/* With #O or #U unmasked, P says whether the result scaled back into range would be inexact; the engine
- * has only the masked result, where overflow is always inexact. DPPS and DPPD stop in the middle. */
+/* With #O or #U unmasked, P says whether the result scaled back into range would be inexact; the
+ * engine has only the masked result, where overflow is always inexact. DPPS and DPPD stop in the
+ * middle. */
 static unsigned undefined_mxcsr(const struct diff_case *c, const struct diff_state *h)
 {
 	if (h->vector != VEC_XM)
@@ -256,15 +260,15 @@ static void compare_fpu(const struct diff_case *c, const struct diff_state *h,
 		text_add(t, "  ftw: host %02x guest %02x\n", h->ftw, g->ftw);
 	for (unsigned i = 0; i < 8; i++) {
 		if (x87 && (h->st[i].mant != g->st[i].mant || h->st[i].sexp != g->st[i].sexp))
-			text_add(t, "  st%u: host %04x:%016lx guest %04x:%016lx\n", i, h->st[i].sexp,
-				 h->st[i].mant, g->st[i].sexp, g->st[i].mant);
+			text_add(t, "  st%u: host %04x:%016lx guest %04x:%016lx\n", i,
+				 h->st[i].sexp, h->st[i].mant, g->st[i].sexp, g->st[i].mant);
 	}
 	if ((h->mxcsr ^ g->mxcsr) & mxcsr)
 		text_add(t, "  mxcsr: host %08x guest %08x\n", h->mxcsr, g->mxcsr);
 	for (unsigned i = 0; i < (c->bits == 64 ? 16u : 8u); i++) {
 		if (h->xmm[i].lo != g->xmm[i].lo || h->xmm[i].hi != g->xmm[i].hi)
-			text_add(t, "  xmm%u: host %016lx_%016lx guest %016lx_%016lx\n", i, h->xmm[i].hi,
-				 h->xmm[i].lo, g->xmm[i].hi, g->xmm[i].lo);
+			text_add(t, "  xmm%u: host %016lx_%016lx guest %016lx_%016lx\n", i,
+				 h->xmm[i].hi, h->xmm[i].lo, g->xmm[i].hi, g->xmm[i].lo);
 	}
 }
 
@@ -273,7 +277,8 @@ static bool vector_has_error_code(unsigned v)
 	return v == VEC_DF || (v >= VEC_TS && v <= VEC_PF) || v == VEC_AC;
 }
 
-/* An operand of several accesses (environments, FXSAVE): which one faults first is the processor's. */
+/* An operand of several accesses (environments, FXSAVE): which one faults first is the processor's.
+ */
 static bool same_operand(const struct diff_case *c, uint64_t a, uint64_t b)
 {
 	for (unsigned i = 0; i < c->nmem; i++) {
@@ -284,22 +289,25 @@ static bool same_operand(const struct diff_case *c, uint64_t a, uint64_t b)
 	return false;
 }
 
-static void compare_fault(const struct diff_case *c, const struct diff_state *h, const struct diff_state *g, struct text *t)
+static void compare_fault(const struct diff_case *c, const struct diff_state *h,
+			  const struct diff_state *g, struct text *t)
 {
 	uint64_t err = 0xffffffff;
 
 	if (h->vector != g->vector) {
-		text_add(t, "  vector: host %x (err %lx cr2 %lx) guest %x (err %lx cr2 %lx)\n", h->vector,
-			 h->err, h->cr2, g->vector, g->err, g->cr2);
+		text_add(t, "  vector: host %x (err %lx cr2 %lx) guest %x (err %lx cr2 %lx)\n",
+			 h->vector, h->err, h->cr2, g->vector, g->err, g->cr2);
 		return;
 	}
 	if (!vector_has_error_code(h->vector))
 		return;
 	if (h->vector == VEC_PF) {
 		err = 0x17;
-		if (h->cr2 >= HOST_USER_END) /* the kernel hides whether its own pages are present */
+		if (h->cr2 >=
+		    HOST_USER_END) /* the kernel hides whether its own pages are present */
 			err &= ~1ull;
-		if (h->cr2 >> RV_PAGE_SHIFT != g->cr2 >> RV_PAGE_SHIFT && same_operand(c, h->cr2, g->cr2))
+		if (h->cr2 >> RV_PAGE_SHIFT != g->cr2 >> RV_PAGE_SHIFT &&
+		    same_operand(c, h->cr2, g->cr2))
 			err &= ~1ull; /* one page may be read-only, the other not there */
 		if (h->cr2 != g->cr2 && !same_operand(c, h->cr2, g->cr2))
 			text_add(t, "  cr2: host %016lx guest %016lx\n", h->cr2, g->cr2);
@@ -334,8 +342,9 @@ static void undefined_memory(const struct diff_case *c, const struct diff_state 
 	case ZYDIS_MNEMONIC_FXSAVE:
 	case ZYDIS_MNEMONIC_FXSAVE64:
 		same(a, at, 5, 1);
-		same(a, at, 6, 18);  /* FOP, FIP, FDP: AMD saves them only with an exception pending */
-		same(a, at, 28, 4);  /* MXCSR_MASK: AMD has a bit 17 */
+		same(a, at, 6,
+		     18); /* FOP, FIP, FDP: AMD saves them only with an exception pending */
+		same(a, at, 28, 4); /* MXCSR_MASK: AMD has a bit 17 */
 		same(a, at, 416, 96);
 		break;
 	case ZYDIS_MNEMONIC_FNSTENV:
@@ -353,7 +362,7 @@ static void undefined_memory(const struct diff_case *c, const struct diff_state 
 	case ZYDIS_MNEMONIC_PUSHFQ: /* the host's TF */
 		at = h->gpr[CPU_RSP] + 1 - DIFF_DATA;
 		if (at < DIFF_DATA_SIZE)
-			a->host[at] &= (uint8_t)~(RFLAGS_TF >> 8);
+			a->host[at] &= (uint8_t) ~(RFLAGS_TF >> 8);
 		break;
 	case ZYDIS_MNEMONIC_PUSH: /* upper half of a pushed selector: written by AMD alone */
 		if (c->bits == 32 && c->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
@@ -373,8 +382,8 @@ static void compare_memory(const uint8_t *host, const uint8_t *guest, struct tex
 		return;
 	for (unsigned i = 0; i < DIFF_DATA_SIZE && shown < 32; i++) {
 		if (host[i] != guest[i]) {
-			text_add(t, "%s%05x:%02x/%02x", shown ? " " : "  memory (host/guest): ", i, host[i],
-				 guest[i]);
+			text_add(t, "%s%05x:%02x/%02x", shown ? " " : "  memory (host/guest): ", i,
+				 host[i], guest[i]);
 			shown++;
 		}
 	}
@@ -385,12 +394,12 @@ bool diff_compare(const struct diff_case *c, const struct diff_state *host,
 		  const struct diff_state *guest, uint8_t *host_data, uint8_t *guest_data,
 		  char *text, size_t size)
 {
-	struct text t = { text, size };
-	struct areas a = { host_data, guest_data };
+	struct text t = {text, size};
+	struct areas a = {host_data, guest_data};
 
 	text[0] = 0;
-	/* A store that raises an unmasked x87 exception writes nothing: whether the address is looked at
-	 * nevertheless is open. */
+	/* A store that raises an unmasked x87 exception writes nothing: whether the address is
+	 * looked at nevertheless is open. */
 	if (x87_family(c->insn.mnemonic) == X87_STORE && x87_raised(c, guest) &&
 	    guest->vector == DIFF_VECTOR_NONE &&
 	    (host->vector == VEC_PF || host->vector == VEC_GP || host->vector == VEC_SS))

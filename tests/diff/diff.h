@@ -17,21 +17,24 @@
 /* The linear address space both sides see. Everything else is unmapped (in the guest) or never
  * addressed on purpose (on the host). */
 #define DIFF_CODE 0x0ff00000ull /* one page: the instruction */
-#define DIFF_DATA 0x10000000ull /* DIFF_RW_PAGES writable pages, then one read-only, then nothing */
-#define DIFF_RW_PAGES 2u
-#define DIFF_DATA_PAGES 3u
-#define DIFF_DATA_SIZE (DIFF_DATA_PAGES * RV_PAGE_SIZE)
+#define DIFF_DATA 0x10000000ull /* DIFF_RW_PAGES writable pages, then one read-only, then nothing  \
+				 */
+#define DIFF_RW_PAGES	 2u
+#define DIFF_DATA_PAGES	 3u
+#define DIFF_DATA_SIZE	 (DIFF_DATA_PAGES * RV_PAGE_SIZE)
 #define DIFF_INSN_OFFSET 0x800u
 
 /* Selectors of a Linux x86-64 user process; the guest's GDT is the same. */
 #define DIFF_CS64 0x33u
 #define DIFF_CS32 0x23u
-#define DIFF_DS 0x2bu
+#define DIFF_DS	  0x2bu
 
 #define DIFF_VECTOR_NONE 0x100u /* the instruction completed */
-#define DIFF_VECTOR_LOST 0x101u /* the engine did something that is neither completion nor delivery */
+#define DIFF_VECTOR_LOST                                                                           \
+	0x101u /* the engine did something that is neither completion nor delivery */
 
-/* What one side starts from, and what it ended with. x87 registers are in stack order (ST0 first). */
+/* What one side starts from, and what it ended with. x87 registers are in stack order (ST0 first).
+ */
 struct diff_state {
 	uint64_t gpr[16]; /* enum cpu_gpr */
 	uint64_t rip;
@@ -80,14 +83,14 @@ struct diff_form {
 	uint8_t map;  /* 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A */
 	uint8_t opcode;
 	uint8_t prefixes; /* DIFF_PFX_* */
-	uint8_t modrm;    /* enum diff_modrm */
-	bool odd;         /* has a prefix that does nothing here: picked less often */
+	uint8_t modrm;	  /* enum diff_modrm */
+	bool odd;	  /* has a prefix that does nothing here: picked less often */
 	uint64_t allowed;
 };
 #define DIFF_PFX_66 1u
 #define DIFF_PFX_F3 2u
 #define DIFF_PFX_F2 4u
-#define DIFF_PFX_W 8u
+#define DIFF_PFX_W  8u
 
 struct diff_forms {
 	struct diff_form *form; /* sorted by mnemonic */
@@ -117,8 +120,8 @@ struct diff_case {
 	unsigned mem_size[2];
 	unsigned nmem;
 };
-/* fs_base: the segment bases both sides have. data: contents of the data area, changed at the memory
- * operands. False: this form has no instance worth running. */
+/* fs_base: the segment bases both sides have. data: contents of the data area, changed at the
+ * memory operands. False: this form has no instance worth running. */
 bool diff_case_generate(struct diff_case *c, const struct diff_forms *forms,
 			const struct diff_form *form, struct diff_rng *r, uint64_t fs_base,
 			uint64_t gs_base, uint8_t *data);
@@ -141,8 +144,8 @@ uint8_t *diff_guest_data(struct diff_guest *g);
 void diff_guest_run(struct diff_guest *g, const struct diff_case *c, struct diff_state *out);
 
 /* ---- compare.c ---- */
-/* Empty text: equal, but for what the manuals leave undefined. Writes the first differences to text.
- * The data areas may be changed: undefined bytes are made equal. */
+/* Empty text: equal, but for what the manuals leave undefined. Writes the first differences to
+ * text. The data areas may be changed: undefined bytes are made equal. */
 bool diff_compare(const struct diff_case *c, const struct diff_state *host,
 		  const struct diff_state *guest, uint8_t *host_data, uint8_t *guest_data,
 		  char *text, size_t size);

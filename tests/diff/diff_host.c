@@ -16,9 +16,9 @@
 
 #include "tests/diff/diff.h"
 
-#define DEFAULT_SEED 1u
+#define DEFAULT_SEED  1u
 #define DEFAULT_COUNT 1500000u
-#define GIVE_UP 64u /* generation attempts for one instance */
+#define GIVE_UP	      64u /* generation attempts for one instance */
 
 struct options {
 	uint64_t seed, count;
@@ -55,8 +55,9 @@ static bool bench_case(struct bench *b, struct diff_rng *r, const struct diff_fo
 		       struct diff_case *c)
 {
 	for (unsigned i = 0; i < GIVE_UP; i++) {
-		if (diff_case_generate(c, &b->forms, pick_form(r, form, n), r, diff_host_fs_base(b->host),
-				       diff_host_gs_base(b->host), diff_host_data(b->host)))
+		if (diff_case_generate(c, &b->forms, pick_form(r, form, n), r,
+				       diff_host_fs_base(b->host), diff_host_gs_base(b->host),
+				       diff_host_data(b->host)))
 			return true;
 	}
 	return false;
@@ -86,7 +87,8 @@ static bool bench_again(struct bench *b, const struct diff_case *c, struct diff_
 	return !diff_compare(c, host, guest, host_data, guest_data, text, size);
 }
 
-static uint64_t bench_mnemonic(struct bench *b, const struct diff_form *form, size_t n, uint64_t count)
+static uint64_t bench_mnemonic(struct bench *b, const struct diff_form *form, size_t n,
+			       uint64_t count)
 {
 	uint8_t *host_data = diff_host_data(b->host), *guest_data = diff_guest_data(b->guest);
 	struct diff_rng r;
@@ -124,7 +126,8 @@ static uint64_t bench_mnemonic(struct bench *b, const struct diff_form *form, si
 	b->t.faults += faults;
 	if (bad) {
 		b->t.bad_mnemonics++;
-		printf("BAD %s: %lu of %lu differ\n", ZydisMnemonicGetString(form->mnemonic), bad, done);
+		printf("BAD %s: %lu of %lu differ\n", ZydisMnemonicGetString(form->mnemonic), bad,
+		       done);
 	} else if (b->o->verbose) {
 		printf("ok %s: %lu instances, %lu faults, %zu forms\n",
 		       ZydisMnemonicGetString(form->mnemonic), done, faults, n);
@@ -133,7 +136,8 @@ static uint64_t bench_mnemonic(struct bench *b, const struct diff_form *form, si
 	return done;
 }
 
-static size_t forms_of(const struct diff_forms *f, unsigned mnemonic, const struct diff_form **first)
+static size_t forms_of(const struct diff_forms *f, unsigned mnemonic,
+		       const struct diff_form **first)
 {
 	size_t n = 0;
 
@@ -155,8 +159,8 @@ static void bench_all(struct bench *b, const struct diff_forms *other)
 	unsigned total = 0;
 
 	for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++)
-		total += wanted(b->o, m) && diff_forms_mnemonic_known(m) && !diff_exclude_mnemonic(m) &&
-			 forms_of(&b->forms, m, &form) > 0;
+		total += wanted(b->o, m) && diff_forms_mnemonic_known(m) &&
+			 !diff_exclude_mnemonic(m) && forms_of(&b->forms, m, &form) > 0;
 	for (unsigned m = 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
 		const char *why = diff_exclude_mnemonic(m);
 		size_t n;
@@ -174,7 +178,8 @@ static void bench_all(struct bench *b, const struct diff_forms *other)
 				printf("not in this mode: %s\n", ZydisMnemonicGetString(m));
 		} else if (n == 0 || bench_mnemonic(b, form, n, b->o->count / total + 1) == 0) {
 			b->t.uncovered++;
-			printf("UNCOVERED %s: neither compared nor excluded\n", ZydisMnemonicGetString(m));
+			printf("UNCOVERED %s: neither compared nor excluded\n",
+			       ZydisMnemonicGetString(m));
 		} else {
 			b->t.compared++;
 		}
@@ -184,10 +189,13 @@ static void bench_all(struct bench *b, const struct diff_forms *other)
 static int parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "seed", required_argument, NULL, 's' },     { "count", required_argument, NULL, 'c' },
-		{ "mnemonic", required_argument, NULL, 'm' }, { "bits", required_argument, NULL, 'b' },
-		{ "verbose", no_argument, NULL, 'v' },	      { "max-reports", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
+	    {"seed", required_argument, NULL, 's'},
+	    {"count", required_argument, NULL, 'c'},
+	    {"mnemonic", required_argument, NULL, 'm'},
+	    {"bits", required_argument, NULL, 'b'},
+	    {"verbose", no_argument, NULL, 'v'},
+	    {"max-reports", required_argument, NULL, 'r'},
+	    {NULL, 0, NULL, 0},
 	};
 	int k;
 
@@ -216,8 +224,9 @@ static int parse(struct options *o, int argc, char **argv)
 		}
 	}
 	if (optind != argc || (o->bits != 64 && o->bits != 32)) {
-		fprintf(stderr, "usage: diff_host [--seed=N] [--count=N] [--mnemonic=NAME] [--bits=64|32]"
-				" [--max-reports=N] [--verbose]\n");
+		fprintf(stderr,
+			"usage: diff_host [--seed=N] [--count=N] [--mnemonic=NAME] [--bits=64|32]"
+			" [--max-reports=N] [--verbose]\n");
 		return 2;
 	}
 	return 0;
@@ -235,15 +244,18 @@ static int report_totals(const struct bench *b, const struct timespec *start)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	printf("seed %lu: %lu instances of %u mnemonics in %ld s, %lu faults; %u excluded, %u not in this"
-	       " mode\n", b->o->seed, t->run, t->compared, (long)(now.tv_sec - start->tv_sec), t->faults,
+	printf("seed %lu: %lu instances of %u mnemonics in %ld s, %lu faults; %u excluded, %u not "
+	       "in this"
+	       " mode\n",
+	       b->o->seed, t->run, t->compared, (long)(now.tv_sec - start->tv_sec), t->faults,
 	       t->excluded, t->elsewhere);
 	if (b->o->mnemonic && t->compared + t->excluded + t->elsewhere + t->uncovered == 0) {
 		printf("no such mnemonic in the engine's tables: %s\n", b->o->mnemonic);
 		return 2;
 	}
 	if (t->unstable)
-		printf("%lu differences did not repeat: the host's answer had changed\n", t->unstable);
+		printf("%lu differences did not repeat: the host's answer had changed\n",
+		       t->unstable);
 	if (t->unstable > t->run / 2000) {
 		printf("FAILED: too many of them\n");
 		return 1;
@@ -258,9 +270,10 @@ static int report_totals(const struct bench *b, const struct timespec *start)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .seed = DEFAULT_SEED, .count = DEFAULT_COUNT, .bits = 64, .max_reports = 20 };
-	struct bench b = { .o = &o };
-	struct diff_forms other = { 0 };
+	struct options o = {
+	    .seed = DEFAULT_SEED, .count = DEFAULT_COUNT, .bits = 64, .max_reports = 20};
+	struct bench b = {.o = &o};
+	struct diff_forms other = {0};
 	struct timespec start;
 	int rc = parse(&o, argc, argv);
 

@@ -67,8 +67,18 @@ static bool scan_is_prefix(unsigned map, unsigned opcode, unsigned bits)
 	if (map != 0)
 		return false;
 	switch (opcode) {
-	case 0x0f: case 0x26: case 0x2e: case 0x36: case 0x3e:
-	case 0x64: case 0x65: case 0x66: case 0x67: case 0xf0: case 0xf2: case 0xf3:
+	case 0x0f:
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
+	case 0x64:
+	case 0x65:
+	case 0x66:
+	case 0x67:
+	case 0xf0:
+	case 0xf2:
+	case 0xf3:
 		return true;
 	default:
 		return bits == 64 && opcode >= 0x40 && opcode <= 0x4f;
@@ -87,7 +97,7 @@ static bool scan_has_odd_prefix(const ZydisDecodedInstruction *insn)
 /* One opcode with one set of prefixes: all its ModRM values. */
 static int scan_opcode(struct scan *s, struct diff_form form)
 {
-	uint8_t b[SCAN_BYTES + 16] = { 0 };
+	uint8_t b[SCAN_BYTES + 16] = {0};
 	unsigned n = 0, modrm_at;
 	const ZydisDecoder *decoder = &s->out->decoder[form.bits == 32];
 	ZydisDecodedInstruction insn;
@@ -112,7 +122,8 @@ static int scan_opcode(struct scan *s, struct diff_form form)
 		unsigned reg = m < 64 ? m >> 3 : m - 64;
 
 		b[modrm_at] = (uint8_t)(m < 64 ? 0xc0 | m : reg << 3);
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, NULL, b, SCAN_BYTES, &insn)))
+		if (!ZYAN_SUCCESS(
+			ZydisDecoderDecodeInstruction(decoder, NULL, b, SCAN_BYTES, &insn)))
 			continue;
 		if (insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || !s->known[insn.mnemonic])
 			continue;
@@ -141,10 +152,14 @@ static int form_compare(const void *a, const void *b)
 
 int diff_forms_init(struct diff_forms *f, bool with_32bit)
 {
-	static const uint8_t sets[] = { 0, DIFF_PFX_66, DIFF_PFX_F3, DIFF_PFX_F2,
-					DIFF_PFX_66 | DIFF_PFX_F3, DIFF_PFX_66 | DIFF_PFX_F2 };
-	uint8_t known[ZYDIS_MNEMONIC_MAX_VALUE + 1] = { 0 };
-	struct scan s = { .out = f, .known = known };
+	static const uint8_t sets[] = {0,
+				       DIFF_PFX_66,
+				       DIFF_PFX_F3,
+				       DIFF_PFX_F2,
+				       DIFF_PFX_66 | DIFF_PFX_F3,
+				       DIFF_PFX_66 | DIFF_PFX_F2};
+	uint8_t known[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {0};
+	struct scan s = {.out = f, .known = known};
 	const struct xop_table *t;
 	unsigned bits = with_32bit ? 32 : 64;
 	unsigned widths = bits == 64 ? 2 : 1;
@@ -163,10 +178,10 @@ int diff_forms_init(struct diff_forms *f, bool with_32bit)
 			for (unsigned p = 0; p < RV_ARRAY_LEN(sets) * widths; p++) {
 				uint8_t w = p >= RV_ARRAY_LEN(sets) ? DIFF_PFX_W : 0;
 				struct diff_form form = {
-					.bits = (uint8_t)bits,
-					.map = (uint8_t)map,
-					.opcode = (uint8_t)opcode,
-					.prefixes = sets[p % RV_ARRAY_LEN(sets)] | w,
+				    .bits = (uint8_t)bits,
+				    .map = (uint8_t)map,
+				    .opcode = (uint8_t)opcode,
+				    .prefixes = sets[p % RV_ARRAY_LEN(sets)] | w,
 				};
 				int rc = scan_opcode(&s, form);
 				if (rc != 0) {

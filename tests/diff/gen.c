@@ -17,10 +17,10 @@ struct gen {
 	struct diff_rng *r;
 	uint64_t fs_base, gs_base;
 	uint8_t *data;
-	uint32_t fixed;  /* GPRs already given a value that something depends on */
-	bool stack;      /* has an implicit stack operand */
-	bool strict;     /* no faults on purpose, natural alignment */
-	bool wild;       /* aimed at a non-canonical address */
+	uint32_t fixed; /* GPRs already given a value that something depends on */
+	bool stack;	/* has an implicit stack operand */
+	bool strict;	/* no faults on purpose, natural alignment */
+	bool wild;	/* aimed at a non-canonical address */
 };
 
 /* ---- bytes ---- */
@@ -40,12 +40,13 @@ static void gen_bytes(struct gen *g, const struct diff_form *form)
 	struct diff_rng *r = g->r;
 	uint8_t *b = g->c->bytes;
 	unsigned n = 0, rex = 0;
-	static const uint8_t segs[] = { 0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e, 0x65, 0x64 };
+	static const uint8_t segs[] = {0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e, 0x65, 0x64};
 
 	for (unsigned i = 0; i < 16; i++)
 		b[i] = (uint8_t)diff_rng_u64(r);
 	if (diff_rng_chance(r, 6))
-		b[n++] = segs[diff_rng_below(r, form->bits == 64 ? 8 : 1) + (form->bits == 64 ? 0 : 1)];
+		b[n++] =
+		    segs[diff_rng_below(r, form->bits == 64 ? 8 : 1) + (form->bits == 64 ? 0 : 1)];
 	if (form->bits == 64 && diff_rng_chance(r, 7))
 		b[n++] = 0x67;
 	if (form->modrm == DIFF_MODRM_MEM && diff_rng_chance(r, 12))
@@ -200,7 +201,8 @@ static uint64_t pick_target(struct gen *g, unsigned size)
 	else if (kind < 98)
 		a = DIFF_DATA - diff_rng_below(r, size + 9);
 	else if (kind < 99)
-		a = DIFF_DATA + DIFF_DATA_SIZE + (diff_rng_below(r, 0x400) & ~(unsigned)(align - 1));
+		a = DIFF_DATA + DIFF_DATA_SIZE +
+		    (diff_rng_below(r, 0x400) & ~(unsigned)(align - 1));
 	else
 		a = DIFF_DATA - 0x800 + (diff_rng_below(r, 0x400) & ~(unsigned)(align - 1));
 	return a;
@@ -223,7 +225,8 @@ static bool fits_disp(const struct gen *g, uint64_t v)
 static void fix_register(struct gen *g, unsigned i, uint64_t v)
 {
 	if (g->c->insn.address_width == 32 && g->c->bits == 64 && i != CPU_RSP)
-		v = (v & 0xffffffff) | diff_rng_u64(g->r) << 32; /* the upper half must not matter */
+		v = (v & 0xffffffff) | diff_rng_u64(g->r)
+					   << 32; /* the upper half must not matter */
 	g->c->in.gpr[i] = v;
 	g->fixed |= 1u << i;
 }
@@ -260,13 +263,14 @@ static void aim(struct gen *g, ZydisDecodedOperand *op, uint64_t target)
 		return;
 	}
 	if (explicit_op && c->insn.raw.disp.size >= 32) { /* absolute, RIP-relative, index only */
-		uint64_t rest = want - (operand_address(g, op) - operand_segment_base(g, op) - disp);
+		uint64_t rest =
+		    want - (operand_address(g, op) - operand_segment_base(g, op) - disp);
 
 		if (c->insn.raw.disp.size == 64 || fits_disp(g, rest)) {
 			patch_disp(g, rest);
-			op->mem.disp.value = c->insn.raw.disp.size == 64 ?
-						     (int64_t)rest :
-						     (int64_t)(int32_t)(uint32_t)rest;
+			op->mem.disp.value = c->insn.raw.disp.size == 64
+						 ? (int64_t)rest
+						 : (int64_t)(int32_t)(uint32_t)rest;
 		}
 	}
 }
@@ -296,7 +300,7 @@ static void gen_x87(struct gen *g)
 {
 	struct diff_rng *r = g->r;
 	struct diff_state *s = &g->c->in;
-	static const uint16_t precision[] = { 0x300, 0x300, 0x300, 0x200, 0x000 };
+	static const uint16_t precision[] = {0x300, 0x300, 0x300, 0x200, 0x000};
 	bool mmx = false;
 	unsigned unmasked;
 
@@ -341,14 +345,16 @@ static void gen_x87(struct gen *g)
 		}
 	}
 	/* How far one FPREM gets on a large exponent difference is the processor's choice. */
-	if ((g->c->insn.mnemonic == ZYDIS_MNEMONIC_FPREM || g->c->insn.mnemonic == ZYDIS_MNEMONIC_FPREM1) &&
+	if ((g->c->insn.mnemonic == ZYDIS_MNEMONIC_FPREM ||
+	     g->c->insn.mnemonic == ZYDIS_MNEMONIC_FPREM1) &&
 	    (s->st[0].sexp & 0x7fffu) != 0x7fff && (s->st[1].sexp & 0x7fffu) != 0x7fff) {
 		unsigned e = 0x2000 + diff_rng_below(r, 0x3000);
 
 		if (s->st[0].sexp & 0x7fffu)
 			s->st[0].sexp = (uint16_t)((s->st[0].sexp & 0x8000u) | e);
 		if (s->st[1].sexp & 0x7fffu)
-			s->st[1].sexp = (uint16_t)((s->st[1].sexp & 0x8000u) | (e - diff_rng_below(r, 63) + 4));
+			s->st[1].sexp =
+			    (uint16_t)((s->st[1].sexp & 0x8000u) | (e - diff_rng_below(r, 63) + 4));
 	}
 }
 
@@ -369,7 +375,8 @@ static void gen_sse(struct gen *g)
 	for (unsigned i = 0; i < 16; i++) {
 		uint8_t b[16];
 
-		diff_value_fill(r, diff_rng_chance(r, 92) ? type : ZYDIS_ELEMENT_TYPE_INT, bytes, b, 16);
+		diff_value_fill(r, diff_rng_chance(r, 92) ? type : ZYDIS_ELEMENT_TYPE_INT, bytes, b,
+				16);
 		memcpy(&s->xmm[i], b, 16);
 		if (diff_rng_chance(r, 8))
 			s->xmm[i] = s->xmm[diff_rng_below(r, i + 1)];
@@ -487,9 +494,12 @@ static void care_registers(struct gen *g)
 	case ZYDIS_MNEMONIC_BTC:
 	case ZYDIS_MNEMONIC_BTR:
 	case ZYDIS_MNEMONIC_BTS: /* the bit offset reaches beyond the operand */
-		if (operand_is_memory(&op[0]) && reg_index(op[1].type == ZYDIS_OPERAND_TYPE_REGISTER ?
-							   op[1].reg.value : ZYDIS_REGISTER_NONE, &i)) {
-			fix_register(g, i, (uint64_t)(int64_t)((int)diff_rng_below(r, 4096) - 2048));
+		if (operand_is_memory(&op[0]) &&
+		    reg_index(op[1].type == ZYDIS_OPERAND_TYPE_REGISTER ? op[1].reg.value
+									: ZYDIS_REGISTER_NONE,
+			      &i)) {
+			fix_register(g, i,
+				     (uint64_t)(int64_t)((int)diff_rng_below(r, 4096) - 2048));
 			g->strict = diff_rng_chance(r, 80);
 			if (insn->operand_width == 16) /* the upper bits must not matter */
 				s->gpr[i] = (s->gpr[i] & 0xffff) | diff_rng_u64(r) << 16;
@@ -503,8 +513,8 @@ static void care_registers(struct gen *g)
 		break;
 	case ZYDIS_MNEMONIC_IDIV:
 		if (diff_rng_chance(r, 70))
-			s->gpr[CPU_RDX] = diff_rng_chance(r, 50) ? 0 - (s->gpr[CPU_RAX] >> 63) :
-								   0 - (diff_rng_u64(r) & 1);
+			s->gpr[CPU_RDX] = diff_rng_chance(r, 50) ? 0 - (s->gpr[CPU_RAX] >> 63)
+								 : 0 - (diff_rng_u64(r) & 1);
 		break;
 	case ZYDIS_MNEMONIC_JMP:
 	case ZYDIS_MNEMONIC_CALL:
@@ -515,8 +525,8 @@ static void care_registers(struct gen *g)
 		s->gpr[CPU_RBP] = DIFF_DATA + 0x800 + diff_rng_below(r, 0x800);
 		g->strict = true;
 		break;
-	case ZYDIS_MNEMONIC_MASKMOVQ:    /* faults for bytes that are masked out are the */
-	case ZYDIS_MNEMONIC_MASKMOVDQU:  /* processor's choice */
+	case ZYDIS_MNEMONIC_MASKMOVQ:	/* faults for bytes that are masked out are the */
+	case ZYDIS_MNEMONIC_MASKMOVDQU: /* processor's choice */
 		g->strict = true;
 		break;
 	case ZYDIS_MNEMONIC_PCMPESTRI:
@@ -538,7 +548,8 @@ static void care_registers(struct gen *g)
 	case ZYDIS_MNEMONIC_OUTSD: /* privilege with a count of zero: AMD checks it */
 		s->gpr[CPU_RCX] |= 1;
 		break;
-	case ZYDIS_MNEMONIC_XCHG: /* a locked access across cache lines may be trapped by the kernel */
+	case ZYDIS_MNEMONIC_XCHG: /* a locked access across cache lines may be trapped by the kernel
+				   */
 		g->strict = operand_is_memory(&op[0]) || operand_is_memory(&op[1]);
 		break;
 	default:
@@ -554,7 +565,7 @@ static void care_compare_exchange(struct gen *g)
 	const ZydisDecodedOperand *op = &g->c->ops[0];
 	unsigned size = op->size / 8u, i;
 	const uint8_t *p;
-	uint64_t v[2] = { 0, 0 };
+	uint64_t v[2] = {0, 0};
 
 	if (diff_rng_chance(g->r, 50))
 		return;
@@ -611,8 +622,8 @@ static bool undefined_result(const struct diff_case *c)
 
 	if (c->insn.mnemonic != ZYDIS_MNEMONIC_SHLD && c->insn.mnemonic != ZYDIS_MNEMONIC_SHRD)
 		return false;
-	n = c->ops[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[2].imm.value.u :
-							      c->in.gpr[CPU_RCX];
+	n = c->ops[2].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? c->ops[2].imm.value.u
+							   : c->in.gpr[CPU_RCX];
 	return c->insn.operand_width == 16 && (n & 31) > 16;
 }
 
@@ -641,7 +652,7 @@ bool diff_case_generate(struct diff_case *c, const struct diff_forms *forms,
 			const struct diff_form *form, struct diff_rng *r, uint64_t fs_base,
 			uint64_t gs_base, uint8_t *data)
 {
-	struct gen g = { .c = c, .r = r, .fs_base = fs_base, .gs_base = gs_base, .data = data };
+	struct gen g = {.c = c, .r = r, .fs_base = fs_base, .gs_base = gs_base, .data = data};
 	const ZydisDecoder *decoder = &forms->decoder[form->bits == 32];
 	unsigned memories = 0, segment_override;
 
@@ -657,8 +668,8 @@ bool diff_case_generate(struct diff_case *c, const struct diff_forms *forms,
 		memories += operand_is_memory(&c->ops[i]);
 	g.stack = memories > 1;
 	segment_override = (c->insn.attributes & ZYDIS_ATTRIB_HAS_SEGMENT) != 0;
-	g.wild = memories == 1 && c->bits == 64 && c->insn.address_width == 64 && !segment_override &&
-		 diff_rng_chance(r, 1);
+	g.wild = memories == 1 && c->bits == 64 && c->insn.address_width == 64 &&
+		 !segment_override && diff_rng_chance(r, 1);
 	gen_registers(&g);
 	care_registers(&g);
 	if (g.strict)

@@ -12,31 +12,31 @@
 #include "engine/engine.h"
 #include "tests/diff/diff.h"
 
-#define GUEST_RAM (64ull << 20)
+#define GUEST_RAM  (64ull << 20)
 #define GUEST_HIGH 0xffff800000000000ull /* supervisor mapping of the first 2 MiB */
 
 enum { /* guest-physical layout */
-	GPA_GDT = 0x1000,
-	GPA_IDT = 0x2000,
-	GPA_TSS = 0x3000,
-	GPA_STACK_TOP = 0x5000,
-	GPA_HANDLERS = 0x6000, /* 256 vectors, 16 bytes each */
-	GPA_PML4 = 0x10000,
-	GPA_PDPT = 0x11000,
-	GPA_PD = 0x12000,
-	GPA_PT_CODE = 0x13000,
-	GPA_PDPT_HIGH = 0x14000,
-	GPA_PT_DATA = 0x15000,
-	GPA_PD_HIGH = 0x16000,
-	GPA_CODE = 0x100000,
-	GPA_DATA = 0x200000, /* outside the supervisor mapping */
+       GPA_GDT = 0x1000,
+       GPA_IDT = 0x2000,
+       GPA_TSS = 0x3000,
+       GPA_STACK_TOP = 0x5000,
+       GPA_HANDLERS = 0x6000, /* 256 vectors, 16 bytes each */
+       GPA_PML4 = 0x10000,
+       GPA_PDPT = 0x11000,
+       GPA_PD = 0x12000,
+       GPA_PT_CODE = 0x13000,
+       GPA_PDPT_HIGH = 0x14000,
+       GPA_PT_DATA = 0x15000,
+       GPA_PD_HIGH = 0x16000,
+       GPA_CODE = 0x100000,
+       GPA_DATA = 0x200000, /* outside the supervisor mapping */
 };
 
-#define PTE_P 1ull
-#define PTE_W 2ull
-#define PTE_U 4ull
-#define PTE_A 0x20ull
-#define PTE_D 0x40ull
+#define PTE_P  1ull
+#define PTE_W  2ull
+#define PTE_U  4ull
+#define PTE_A  0x20ull
+#define PTE_D  0x40ull
 #define PTE_PS 0x80ull
 
 struct diff_guest {
@@ -67,7 +67,7 @@ static void guest_tables(struct diff_guest *g)
 	for (unsigned i = 0; i < DIFF_DATA_PAGES; i++)
 		guest_write64(g, GPA_PT_DATA + ((DIFF_DATA >> 12 & 511) + i) * 8,
 			      (GPA_DATA + i * RV_PAGE_SIZE) | leaf |
-				      (i < DIFF_RW_PAGES ? PTE_W : 0));
+				  (i < DIFF_RW_PAGES ? PTE_W : 0));
 	guest_write64(g, GPA_PDPT_HIGH, GPA_PD_HIGH | table);
 	guest_write64(g, GPA_PD_HIGH, PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS);
 
@@ -84,19 +84,19 @@ static void guest_tables(struct diff_guest *g)
 		/* SDM vol. 3, figure 6-8: interrupt gate, IST 1. */
 		guest_write64(g, GPA_IDT + v * 16,
 			      (handler & 0xffff) | 0x10ull << 16 | 1ull << 32 | 0x8eull << 40 |
-				      dpl << 45 | (handler >> 16 & 0xffff) << 48);
+				  dpl << 45 | (handler >> 16 & 0xffff) << 48);
 		guest_write64(g, GPA_IDT + v * 16 + 8, handler >> 32);
 	}
-	mem_write(g->mem, GPA_TSS + 4, &(uint64_t){ GUEST_HIGH + GPA_STACK_TOP }, 8);    /* RSP0 */
-	mem_write(g->mem, GPA_TSS + 0x24, &(uint64_t){ GUEST_HIGH + GPA_STACK_TOP }, 8); /* IST1 */
-	mem_write(g->mem, GPA_TSS + 0x66, &(uint16_t){ 0x68 }, 2); /* no I/O bitmap */
+	mem_write(g->mem, GPA_TSS + 4, &(uint64_t){GUEST_HIGH + GPA_STACK_TOP}, 8);    /* RSP0 */
+	mem_write(g->mem, GPA_TSS + 0x24, &(uint64_t){GUEST_HIGH + GPA_STACK_TOP}, 8); /* IST1 */
+	mem_write(g->mem, GPA_TSS + 0x66, &(uint16_t){0x68}, 2); /* no I/O bitmap */
 }
 
 static void guest_base(struct diff_guest *g, uint64_t fs_base, uint64_t gs_base)
 {
 	struct cpu_state *s = &g->base;
-	const uint16_t data = SEG_S | SEG_P | SEG_WRITABLE | SEG_ACCESSED | 3u << SEG_DPL_SHIFT |
-			      SEG_DB | SEG_G;
+	const uint16_t data =
+	    SEG_S | SEG_P | SEG_WRITABLE | SEG_ACCESSED | 3u << SEG_DPL_SHIFT | SEG_DB | SEG_G;
 
 	cpu_state_reset(s, true);
 	s->activity = CPU_RUNNING;
@@ -105,20 +105,20 @@ static void guest_base(struct diff_guest *g, uint64_t fs_base, uint64_t gs_base)
 	s->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 	for (unsigned i = CPU_ES; i <= CPU_GS; i++)
-		s->seg[i] = (struct cpu_seg){ .limit = 0xffffffff, .attr = data, .sel = DIFF_DS };
-	s->seg[CPU_FS] = (struct cpu_seg){ .base = fs_base }; /* null selectors, bases by MSR */
-	s->seg[CPU_GS] = (struct cpu_seg){ .base = gs_base };
-	s->seg[CPU_LDTR] = (struct cpu_seg){ 0 };
-	s->seg[CPU_TR] = (struct cpu_seg){ .base = GUEST_HIGH + GPA_TSS, .limit = 0x67,
-					   .attr = SEG_P | 0xb, .sel = 0x40 };
-	s->gdtr = (struct cpu_dtable){ GUEST_HIGH + GPA_GDT, 0x37 };
-	s->idtr = (struct cpu_dtable){ GUEST_HIGH + GPA_IDT, 0xfff };
+		s->seg[i] = (struct cpu_seg){.limit = 0xffffffff, .attr = data, .sel = DIFF_DS};
+	s->seg[CPU_FS] = (struct cpu_seg){.base = fs_base}; /* null selectors, bases by MSR */
+	s->seg[CPU_GS] = (struct cpu_seg){.base = gs_base};
+	s->seg[CPU_LDTR] = (struct cpu_seg){0};
+	s->seg[CPU_TR] = (struct cpu_seg){
+	    .base = GUEST_HIGH + GPA_TSS, .limit = 0x67, .attr = SEG_P | 0xb, .sel = 0x40};
+	s->gdtr = (struct cpu_dtable){GUEST_HIGH + GPA_GDT, 0x37};
+	s->idtr = (struct cpu_dtable){GUEST_HIGH + GPA_IDT, 0xfff};
 }
 
 int diff_guest_init(struct diff_guest **out, uint64_t fs_base, uint64_t gs_base)
 {
 	struct diff_guest *g = calloc(1, sizeof(*g));
-	struct engine_cfg cfg = { .ncpus = 1 };
+	struct engine_cfg cfg = {.ncpus = 1};
 	int rc;
 
 	if (!g)
@@ -187,10 +187,10 @@ static void guest_load(struct diff_guest *g, const struct diff_case *c, struct c
 	s->rip = in->rip;
 	s->rflags = in->rflags;
 	s->seg[CPU_CS] = (struct cpu_seg){
-		.limit = 0xffffffff,
-		.sel = c->bits == 64 ? DIFF_CS64 : DIFF_CS32,
-		.attr = (uint16_t)(SEG_S | SEG_P | SEG_CODE | SEG_WRITABLE | SEG_ACCESSED |
-				   3u << SEG_DPL_SHIFT | SEG_G | (c->bits == 64 ? SEG_L : SEG_DB)),
+	    .limit = 0xffffffff,
+	    .sel = c->bits == 64 ? DIFF_CS64 : DIFF_CS32,
+	    .attr = (uint16_t)(SEG_S | SEG_P | SEG_CODE | SEG_WRITABLE | SEG_ACCESSED |
+			       3u << SEG_DPL_SHIFT | SEG_G | (c->bits == 64 ? SEG_L : SEG_DB)),
 	};
 	s->fcw = in->fcw;
 	s->fsw = in->fsw;
@@ -247,7 +247,7 @@ static void guest_delivered(struct diff_guest *g, const struct cpu_state *s, uin
 void diff_guest_run(struct diff_guest *g, const struct diff_case *c, struct diff_state *out)
 {
 	struct cpu_state s;
-	struct engine_stop stop = { 0 };
+	struct engine_stop stop = {0};
 	unsigned top;
 	int rc;
 
@@ -268,7 +268,7 @@ void diff_guest_run(struct diff_guest *g, const struct diff_case *c, struct diff
 	top = s.fsw >> 11 & 7u;
 	for (unsigned i = 0; i < 8; i++) {
 		out->st[i] = s.st[(top + i) & 7];
-		if ((s.ftw >> 2 * i & 3u) != 3)
+		if (((unsigned)s.ftw >> 2 * i & 3u) != 3)
 			out->ftw |= (uint8_t)(1u << i);
 	}
 	memcpy(out->xmm, s.xmm, sizeof(out->xmm));

@@ -39,9 +39,9 @@ _Static_assert(sizeof(struct fxsave_image) == 512, "FXSAVE image");
 /* Offsets are known to the assembly below. */
 struct host_frame {
 	_Alignas(64) struct fxsave_image fx; /* 0 */
-	uint64_t gpr[16];                     /* 512 */
-	uint64_t rip, cs, rflags, rsp, ss;    /* 640: what IRETQ pops */
-	uint64_t saved_rsp;                   /* 680 */
+	uint64_t gpr[16];		     /* 512 */
+	uint64_t rip, cs, rflags, rsp, ss;   /* 640: what IRETQ pops */
+	uint64_t saved_rsp;		     /* 680 */
 };
 _Static_assert(offsetof(struct host_frame, gpr) == 512, "host_enter");
 _Static_assert(offsetof(struct host_frame, rip) == 640, "host_enter");
@@ -50,13 +50,15 @@ _Static_assert(offsetof(struct host_frame, saved_rsp) == 680, "host_enter");
 void host_enter(struct host_frame *f);
 void host_leave(void);
 
-/* RSP points at the IRETQ frame inside struct host_frame; TF takes effect after the instruction that
- * follows IRETQ. The registers are loaded with RSP as the pointer. */
+/* RSP points at the IRETQ frame inside struct host_frame; TF takes effect after the instruction
+ * that follows IRETQ. The registers are loaded with RSP as the pointer. */
+/* clang-format off */
 __asm__(".text\n"
 	".globl host_enter\n"
 	".type host_enter,@function\n"
 	"host_enter:\n"
-	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+	"	push %rbx\n	push %rbp\n	push %r12\n"
+	"	push %r13\n	push %r14\n	push %r15\n"
 	"	mov %rsp, 680(%rdi)\n"
 	"	fxrstor64 (%rdi)\n"
 	"	lea 640(%rdi), %rsp\n"
@@ -83,16 +85,18 @@ __asm__(".text\n"
 	"	push $0x1f80\n"
 	"	ldmxcsr (%rsp)\n"
 	"	add $8, %rsp\n"
-	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n"
+	"	pop %r12\n	pop %rbp\n	pop %rbx\n"
 	"	ret\n"
 	".section .note.GNU-stack,\"\",@progbits\n"
 	".text\n");
+/* clang-format on */
 
 struct diff_host {
 	struct host_frame frame;
 	struct diff_state out;
 	volatile sig_atomic_t inside;
-	uint8_t *code;  /* DIFF_CODE */
+	uint8_t *code;	/* DIFF_CODE */
 	uint8_t *alias; /* the data area, writable */
 	void *stack;
 	uint64_t fs_base, gs_base;
@@ -103,7 +107,7 @@ struct diff_host {
 /* The one exception to "no mutable state at file level": a signal handler is given no argument. */
 static struct diff_host *host_current;
 
-static const int host_signals[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+static const int host_signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
 static void host_signal(int sig, siginfo_t *info, void *arg)
 {
@@ -112,9 +116,9 @@ static void host_signal(int sig, siginfo_t *info, void *arg)
 	greg_t *g = uc->uc_mcontext.gregs;
 	const struct fxsave_image *fx = (const void *)uc->uc_mcontext.fpregs;
 	struct diff_state *o;
-	static const uint8_t order[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
-					   REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
-					   REG_R12, REG_R13, REG_R14, REG_R15 };
+	static const uint8_t order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+					  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					  REG_R12, REG_R13, REG_R14, REG_R15};
 
 	(void)info;
 	if (!h || !h->inside) { /* a bug of the test itself: die of it */
@@ -188,7 +192,8 @@ static int host_map(struct diff_host *h)
 		return rv_status_from_errno(errno);
 	h->code = p;
 	memset(p, 0xf4, RV_PAGE_SIZE);
-	p = mmap(NULL, DIFF_DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, h->memfd, 0);
+	p = mmap(NULL, DIFF_DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, h->memfd,
+		 0);
 	if (p == MAP_FAILED)
 		return rv_status_from_errno(errno);
 	h->alias = p;
@@ -198,8 +203,8 @@ static int host_map(struct diff_host *h)
 	if (p == MAP_FAILED)
 		return rv_status_from_errno(errno);
 	/* The read-only page must be present, or its #PF would say "not present". */
-	p = mmap((void *)(uintptr_t)(DIFF_DATA + DIFF_RW_PAGES * RV_PAGE_SIZE), RV_PAGE_SIZE, PROT_READ,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, h->memfd,
+	p = mmap((void *)(uintptr_t)(DIFF_DATA + DIFF_RW_PAGES * RV_PAGE_SIZE), RV_PAGE_SIZE,
+		 PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, h->memfd,
 		 DIFF_RW_PAGES * RV_PAGE_SIZE);
 	if (p == MAP_FAILED)
 		return rv_status_from_errno(errno);
@@ -213,7 +218,7 @@ static int host_map(struct diff_host *h)
 /* Compatibility mode needs a kernel whose GDT has the 32-bit code segment; try a NOP there. */
 static bool host_probe_32bit(struct diff_host *h)
 {
-	struct diff_case c = { .bytes = { 0x90 }, .len = 1, .bits = 32 };
+	struct diff_case c = {.bytes = {0x90}, .len = 1, .bits = 32};
 	struct diff_state out;
 
 	c.in.rip = DIFF_CODE + DIFF_INSN_OFFSET;
@@ -227,9 +232,9 @@ static bool host_probe_32bit(struct diff_host *h)
 int diff_host_init(struct diff_host **out)
 {
 	struct diff_host *h;
-	struct sigaction sa = { .sa_sigaction = host_signal,
-				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-	stack_t stack = { .ss_size = HOST_STACK_SIZE };
+	struct sigaction sa = {.sa_sigaction = host_signal,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	stack_t stack = {.ss_size = HOST_STACK_SIZE};
 	int rc;
 
 	if (posix_memalign((void **)&h, 64, sizeof(*h)) != 0)
@@ -270,7 +275,7 @@ void diff_host_fini(struct diff_host *h)
 	if (host_current == h) {
 		for (size_t i = 0; i < RV_ARRAY_LEN(host_signals); i++)
 			signal(host_signals[i], SIG_DFL);
-		sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+		sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 		host_current = NULL;
 	}
 	if (h->code)

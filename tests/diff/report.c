@@ -7,13 +7,14 @@
 
 static void print_state(const char *title, const struct diff_state *s)
 {
-	static const char *const name[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const name[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					   "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
 
 	printf(" %s\n", title);
 	for (unsigned i = 0; i < 16; i++)
 		printf("  %s %016" PRIx64 "%s", name[i], s->gpr[i], i % 4 == 3 ? "\n" : "");
-	printf("  rip %016" PRIx64 "  rflags %06" PRIx64 "  vector %x err %" PRIx64 " cr2 %" PRIx64 "\n",
+	printf("  rip %016" PRIx64 "  rflags %06" PRIx64 "  vector %x err %" PRIx64 " cr2 %" PRIx64
+	       "\n",
 	       s->rip, s->rflags, s->vector, s->err, s->cr2);
 	printf("  fcw %04x fsw %04x ftw %02x mxcsr %08x\n", s->fcw, s->fsw, s->ftw, s->mxcsr);
 	for (unsigned i = 0; i < 8; i++)
@@ -49,8 +50,8 @@ void diff_report(const struct diff_case *c, const struct diff_state *host,
 	char line[128] = "?";
 
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-	ZydisFormatterFormatInstruction(&formatter, &c->insn, c->ops, c->insn.operand_count_visible, line,
-					sizeof(line), c->in.rip, NULL);
+	ZydisFormatterFormatInstruction(&formatter, &c->insn, c->ops, c->insn.operand_count_visible,
+					line, sizeof(line), c->in.rip, NULL);
 	printf("MISMATCH %s  bytes", line);
 	for (unsigned i = 0; i < c->len; i++)
 		printf(" %02x", c->bytes[i]);

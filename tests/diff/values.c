@@ -33,7 +33,7 @@ uint64_t diff_rng_u64(struct diff_rng *r)
 /* Small numbers, powers of two and their neighbours at every width, sign boundaries, patterns. */
 uint64_t diff_value_int(struct diff_rng *r)
 {
-	static const unsigned width[] = { 8, 16, 32, 64 };
+	static const unsigned width[] = {8, 16, 32, 64};
 	uint64_t v = diff_rng_u64(r);
 
 	switch (diff_rng_below(r, 10)) {
@@ -99,7 +99,7 @@ static uint64_t value_float(struct diff_rng *r, unsigned exp_bits, unsigned frac
 		return sign | exp_max << frac_bits | frac;
 	case 4: /* integer boundaries: 2^31, 2^32, 2^63, 2^64, 2^15 and just beside */
 	case 5: {
-		static const uint8_t power[] = { 7, 15, 16, 30, 31, 32, 62, 63, 64, 0 };
+		static const uint8_t power[] = {7, 15, 16, 30, 31, 32, 62, 63, 64, 0};
 		e = bias + power[(v >> 24) % RV_ARRAY_LEN(power)] - (v >> 40 & 1);
 		if (e >= exp_max)
 			e = exp_max - 1;
@@ -185,14 +185,14 @@ struct cpu_f80 diff_value_f80(struct diff_rng *r)
 	case 9:
 	case 10: /* near the limits of single, double, extended */
 	case 11: {
-		static const uint16_t edge[] = { 16383 - 126, 16383 + 127, 16383 - 1022, 16383 + 1023,
-						 4, 0x7ffb };
+		static const uint16_t edge[] = {16383 - 126,  16383 + 127, 16383 - 1022,
+						16383 + 1023, 4,	   0x7ffb};
 		f.sexp |= (uint16_t)(edge[(v >> 40) % 6] + (v >> 48 & 7) - 3);
 		break;
 	}
 	case 12:
 	case 13: { /* integer boundaries */
-		static const uint8_t power[] = { 7, 15, 16, 30, 31, 32, 59, 62, 63, 64 };
+		static const uint8_t power[] = {7, 15, 16, 30, 31, 32, 59, 62, 63, 64};
 		f.sexp |= (uint16_t)(16383 + power[(v >> 40) % 10] - (v >> 48 & 1));
 		break;
 	}

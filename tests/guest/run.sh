@@ -15,10 +15,12 @@ qemu)
 	want=1
 	;;
 *)
+	clock=virtual
 	if [ "$engine" = kvm ]; then
 		[ -r /dev/kvm ] && [ -w /dev/kvm ] || exit 77
+		clock=host
 	fi
-	output=$(timeout 300 "$retrovisor" run --engine="$engine" --clock=virtual --kernel="$guest" \
+	output=$(timeout 300 "$retrovisor" run --engine="$engine" --clock=$clock --kernel="$guest" \
 		--memory=512M --serial=stdio "$@" 2>&1 </dev/null)
 	status=$?
 	want=129

@@ -194,7 +194,13 @@ static void user_mode(void)
 	CHECK_EQ(user_run(user_ds, 0), VEC_GP);
 	CHECK_EQ(trap.err, SEL_KDATA);
 	CHECK_EQ(user_run(user_segments, 0), VEC_USER_RETURN);
-	CHECK_EQ(trap.ax, 0); /* the return took DS away */
+	CHECK_EQ(trap.ax, SEL_UDATA);
+	/* A DS that ring 3 may not have is null there. */
+	guest_trap_arm();
+	user_enter((word)user_segments, (word)guest_stack3 + sizeof(guest_stack3), 2, 0, SEL_UCODE32,
+		   SEL_UDATA);
+	CHECK_EQ(trap.vector, VEC_USER_RETURN);
+	CHECK_EQ(trap.ax, 0);
 	CHECK_EQ(user_run(user_out, 0), VEC_GP);
 	guest_tss.iobits[0x80 / 8] = 0;
 	CHECK_EQ(user_run(user_out, 0), VEC_USER_RETURN);
@@ -211,8 +217,9 @@ static void exceptions(void)
 	struct {
 		int32_t lo, hi;
 	} bounds = { 5, 10 };
-	CHECK_EQ(TRY("boundl %0, %1", NOTHING, "r"(7), "m"(bounds)), -1);
-	CHECK_EQ(TRY("boundl %0, %1", NOTHING, "r"(4), "m"(bounds)), VEC_BR);
+	/* BOUND EAX, [EDX] */
+	CHECK_EQ(TRY(".byte 0x62, 0x02", NOTHING, "a"(7), "d"(&bounds), "m"(bounds)), -1);
+	CHECK_EQ(TRY(".byte 0x62, 0x02", NOTHING, "a"(4), "d"(&bounds), "m"(bounds)), VEC_BR);
 	CHECK_EQ(TRY("mov $0x7fffffff, %%eax\n\tinc %%eax\n\tinto", "=a"(dead)), VEC_OF);
 	CHECK_EQ(*(uint8_t *)(trap.ip - 1), 0xce);
 	CHECK_EQ(TRY("xor %%eax, %%eax\n\tinto", "=a"(dead)), -1);

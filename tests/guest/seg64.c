@@ -239,9 +239,11 @@ static void far_transfers(void)
 		uint16_t sel;
 	} __attribute__((packed)) ptr64;
 	word got = 0;
-	/* REX.W far call: a 64-bit offset. */
-	__asm__ volatile("lea 1f(%%rip), %%rax\n\tmov %%rax, %1\n\tmovw $8, 8+%1\n\trex.w lcall *%1\n\tjmp 2f\n"
-			 "1:\tmov 8(%%rsp), %0\n\tlretq\n2:" : "=&r"(got), "+m"(ptr64) : : "rax", "memory");
+	/* REX.W CALL FAR [RCX]: a 64-bit offset. */
+	ptr64.sel = SEL_KCODE;
+	__asm__ volatile("lea 1f(%%rip), %%rax\n\tmov %%rax, (%%rcx)\n\t.byte 0x48, 0xff, 0x19\n\tjmp 2f\n"
+			 "1:\tmov 8(%%rsp), %0\n\tlretq\n2:"
+			 : "=&r"(got), "+m"(ptr64) : "c"(&ptr64) : "rax", "memory");
 	CHECK_EQ(got, SEL_KCODE);
 	__asm__ volatile("lea 1f(%%rip), %%rax\n\tpush $8\n\tpush %%rax\n\tlretq\n\tud2\n1:" : : : "rax", "memory");
 	/* Selectors that cannot be called. */

@@ -150,9 +150,11 @@ static int add_conditional(scmp_filter_ctx ctx, enum sandbox_profile profile)
 		rc = allow_when(ctx, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
 	if (!rc)
 		rc = allow_when(ctx, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
-	/* fdopendir() asks for the flags of its descriptor. */
+	/* fdopendir() asks for the flags of its descriptor and sets FD_CLOEXEC. */
 	if (!rc)
 		rc = allow_when(ctx, SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFL);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFD);
 	if (!rc && (FOR_READERS & PROFILE_BIT(profile)))
 		rc = allow_when(ctx, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
 	return rc;

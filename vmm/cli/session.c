@@ -354,9 +354,10 @@ static icount_t trace_valid_to(const char *path)
 	struct trace *t = NULL;
 	struct evlog_reader *r = NULL;
 	icount_t last = 0;
+	struct rv_err ignored;
 
-	if (trace_open(&t, path, NULL) == 0) {
-		if (evlog_reader_open(&r, t, NULL) == 0)
+	if (trace_open(&t, path, &ignored) == 0) {
+		if (evlog_reader_open(&r, t, &ignored) == 0)
 			last = evlog_reader_info(r)->last.icount;
 		evlog_reader_close(r);
 	}
@@ -373,7 +374,7 @@ static int record_finish(struct session *s, int rc, const struct machine_result 
 	const struct machine_result host_error = { .end = (enum machine_end)255 };
 
 	end_rc = recorder_end(s->recorder, s->machine, rc ? &host_error : result);
-	log_rc = evlog_writer_finish(s->log, NULL);
+	log_rc = evlog_writer_finish(s->log, err);
 	if (!log_rc)
 		log_rc = end_rc;
 	s->log_bytes = evlog_writer_bytes(s->log);

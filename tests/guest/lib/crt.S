@@ -177,8 +177,6 @@ trap_resume32:
 	/* Same-privilege frames hold no ESP: leave for the armed resume point by hand. */
 	movl $0x10, %eax
 	movl %eax, %ss
-	movl %eax, %fs
-	movl %eax, %gs
 	movl trap_sp, %esp
 	movl trap_bp, %ebp
 	pushl $2

@@ -17,6 +17,8 @@ static inline int user_run_flags(const char *code, word arg, word flags)
 	user_enter((word)code, (word)guest_stack3 + sizeof(guest_stack3), flags, arg, SEL_UCODE64,
 		   SEL_UDATA);
 #else
+	/* Kernel selectors would not survive the way out (SDM vol. 3, 5.8.6). */
+	__asm__ volatile("mov %w0, %%ds\n\tmov %w0, %%es" : : "r"(SEL_UDATA) : "memory");
 	user_enter((word)code, (word)guest_stack3 + sizeof(guest_stack3), flags, arg, SEL_UCODE32,
 		   SEL_UDATA);
 #endif

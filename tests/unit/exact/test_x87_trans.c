@@ -202,8 +202,8 @@ static void test_against_host(void **state)
 	sweep_two("yl2xp1", x87_trans_yl2xp1, -60, -3, 1, &s);
 }
 
-/* With reduction: the difference from the host in units of the argument's own last place, since hosts
- * with another pi move the zeros. */
+/* With reduction: a host whose pi has other bits than the SDM's 66 moves the zeros, so that results near
+ * them may differ at will; all others must agree. */
 static void test_reduced(void **state)
 {
 	static const char *const names[3] = { "sin", "cos", "tan" };
@@ -225,6 +225,7 @@ static void test_reduced(void **state)
 		}
 		printf("%-4s reduced: %llu equal, %llu within 2 ulp of %d\n", names[k],
 		       (unsigned long long)equal, (unsigned long long)near, ROUNDS);
+		assert_true(near >= ROUNDS / 10 * 9);
 	}
 }
 

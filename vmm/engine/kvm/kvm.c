@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cpu/model.h"
 
 #define KVM_TICK_NS 1000000l  /* a guest that never exits is looked at this often */
@@ -318,6 +319,7 @@ static int kvm_engine_run(struct engine *engine, unsigned vcpu, icount_t until,
 			break; /* the tick, or a kick: the machine looks at its port */
 		}
 		if (rc) {
+			rv_log(RV_LOG_ERROR, "KVM_RUN: %s", strerror(-rc));
 			rc = RV_EIO;
 			break;
 		}
@@ -338,12 +340,16 @@ static int kvm_engine_run(struct engine *engine, unsigned vcpu, icount_t until,
 		case KVM_EXIT_DEBUG:
 		case KVM_EXIT_IRQ_WINDOW_OPEN:
 		case KVM_EXIT_INTR:
+		case KVM_EXIT_SET_TPR: /* CR8 came back in kvm_run and is with the APIC already */
 			break;
 		case KVM_EXIT_SHUTDOWN:
 			v->shutdown = true;
 			break;
 		default:
-			rc = RV_EIO; /* FAIL_ENTRY, INTERNAL_ERROR: KVM cannot run this state */
+			/* FAIL_ENTRY, INTERNAL_ERROR: KVM cannot run this state. */
+			rv_log(RV_LOG_ERROR, "KVM gave up: exit reason %u, %llu",
+			       run->exit_reason, (unsigned long long)run->internal.suberror);
+			rc = RV_EIO;
 			break;
 		}
 		if (rc != RV_OK)
