@@ -36,6 +36,7 @@
 #define BOOT_ARCH_NO_VGA (1u << 2)
 #define BOOT_ARCH_NO_ASPM (1u << 4)
 #define ACPI_RESET_VALUE 6u
+#define RTC_CENTURY 0x32u /* CMOS index of the century, in BCD */
 #define LATENCY_NO_C_STATE 0xfffu
 
 static uint8_t acpi_checksum(const uint8_t *p, size_t len)
@@ -168,7 +169,8 @@ static uint64_t acpi_fadt(struct acpi_area *a, uint64_t facs, uint64_t dsdt)
 	bytes_put_u16(&t, LATENCY_NO_C_STATE);
 	bytes_put_u16(&t, LATENCY_NO_C_STATE);
 	acpi_zeros(&t, 4); /* flush size and stride */
-	acpi_zeros(&t, 5); /* duty cycle, day and month alarm, century */
+	acpi_zeros(&t, 4); /* duty cycle, day and month alarm */
+	bytes_put_u8(&t, RTC_CENTURY);
 	bytes_put_u16(&t, BOOT_ARCH_LEGACY | BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_ASPM);
 	bytes_put_u8(&t, 0);
 	bytes_put_u32(&t, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON |

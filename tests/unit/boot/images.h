@@ -38,16 +38,25 @@ static inline size_t image_bzimage(uint8_t *p)
 static inline size_t image_pvh(uint8_t *p)
 {
 	memset(p, 0, IMAGE_MAX);
-	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1,
-			  .e_entry = 0xffffffff81000000, .e_phoff = 64, .e_ehsize = 64,
-			  .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 };
+	Elf64_Ehdr eh = {.e_type = ET_EXEC,
+			 .e_machine = EM_X86_64,
+			 .e_version = 1,
+			 .e_entry = 0xffffffff81000000,
+			 .e_phoff = 64,
+			 .e_ehsize = 64,
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = 2};
 	memcpy(eh.e_ident, ELFMAG, 4);
 	eh.e_ident[EI_CLASS] = ELFCLASS64;
 	eh.e_ident[EI_DATA] = ELFDATA2LSB;
 	Elf64_Phdr ph[2] = {
-		{ .p_type = PT_LOAD, .p_offset = 4096, .p_vaddr = 0xffffffff81000000,
-		  .p_paddr = 0x1000000, .p_filesz = 4096, .p_memsz = 8192 },
-		{ .p_type = PT_NOTE, .p_offset = 512, .p_filesz = 40, .p_memsz = 40 },
+	    {.p_type = PT_LOAD,
+	     .p_offset = 4096,
+	     .p_vaddr = 0xffffffff81000000,
+	     .p_paddr = 0x1000000,
+	     .p_filesz = 4096,
+	     .p_memsz = 8192},
+	    {.p_type = PT_NOTE, .p_offset = 512, .p_filesz = 40, .p_memsz = 40},
 	};
 	memcpy(p, &eh, sizeof(eh));
 	memcpy(p + 64, ph, sizeof(ph));
@@ -69,13 +78,23 @@ static inline size_t image_pvh(uint8_t *p)
 static inline size_t image_multiboot(uint8_t *p)
 {
 	memset(p, 0, IMAGE_MAX);
-	Elf32_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_386, .e_version = 1, .e_entry = 0x100010,
-			  .e_phoff = 52, .e_ehsize = 52, .e_phentsize = sizeof(Elf32_Phdr), .e_phnum = 1 };
+	Elf32_Ehdr eh = {.e_type = ET_EXEC,
+			 .e_machine = EM_386,
+			 .e_version = 1,
+			 .e_entry = 0x100010,
+			 .e_phoff = 52,
+			 .e_ehsize = 52,
+			 .e_phentsize = sizeof(Elf32_Phdr),
+			 .e_phnum = 1};
 	memcpy(eh.e_ident, ELFMAG, 4);
 	eh.e_ident[EI_CLASS] = ELFCLASS32;
 	eh.e_ident[EI_DATA] = ELFDATA2LSB;
-	Elf32_Phdr ph = { .p_type = PT_LOAD, .p_offset = 4096, .p_vaddr = 0x100000, .p_paddr = 0x100000,
-			  .p_filesz = 4096, .p_memsz = 65536 };
+	Elf32_Phdr ph = {.p_type = PT_LOAD,
+			 .p_offset = 4096,
+			 .p_vaddr = 0x100000,
+			 .p_paddr = 0x100000,
+			 .p_filesz = 4096,
+			 .p_memsz = 65536};
 	memcpy(p, &eh, sizeof(eh));
 	memcpy(p + 52, &ph, sizeof(ph));
 	memset(p + 4096, 0x90, 4096);

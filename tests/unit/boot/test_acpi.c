@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ACPI tables: reachable from the RSDP, checksummed, within the reserved range, saying what the board is. */
+/* ACPI tables: reachable from the RSDP, checksummed, within the reserved range, saying what the
+ * board is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "boot/boot.h"
 #include "dev/chips.h"
 
-#define AREA 0xe0000u
+#define AREA	 0xe0000u
 #define AREA_LEN 0x20000u
 
 static uint8_t area[AREA_LEN];
@@ -108,12 +109,13 @@ static void test_power(void **state)
 	assert_true(le32_get(fadt + 112) & 1u << 10);
 	assert_int_equal(le64_get(fadt + 120), ACPI_RESET_PORT);
 	assert_int_equal(fadt[128], 6);
+	assert_int_equal(fadt[108], 0x32); /* the RTC's century */
 	/* Name (\_S5, Package {5, 5, 0, 0}) as bytes. */
-	static const uint8_t s5[] = { 0x08, '_', 'S', '5', '_', 0x12, 8, 4, 0x0a, 5, 0x0a, 5, 0, 0 };
+	static const uint8_t s5[] = {0x08, '_', 'S', '5', '_', 0x12, 8, 4, 0x0a, 5, 0x0a, 5, 0, 0};
 	const uint8_t *dsdt = table(le32_get(fadt + 40), "DSDT");
 	assert_non_null(memmem(dsdt, le32_get(dsdt + 4), s5, sizeof(s5)));
 	/* EisaId ("PNP0501"). */
-	static const uint8_t com[] = { 0x0c, 0x41, 0xd0, 0x05, 0x01 };
+	static const uint8_t com[] = {0x0c, 0x41, 0xd0, 0x05, 0x01};
 	assert_non_null(memmem(dsdt, le32_get(dsdt + 4), com, sizeof(com)));
 }
 
@@ -130,9 +132,9 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_structure),
-		cmocka_unit_test(test_power),
-		cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_structure),
+	    cmocka_unit_test(test_power),
+	    cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static void add_initrd(struct fixture *f)
 /* A state that survives being saved and loaded is one the engines accept. */
 static void state_sound(struct fixture *f)
 {
-	struct bytes b = { 0 };
+	struct bytes b = {0};
 	struct bytes_in in;
 	struct cpu_state s;
 	state_save(&cpu_state_desc, &f->bsp, &b);
@@ -266,7 +266,8 @@ static void test_not_a_kernel(void **state)
 static void test_hostile(void **state)
 {
 	(void)state;
-	static size_t (*const make[])(uint8_t *) = { image_bzimage, image_pvh, image_multiboot, image_flat };
+	static size_t (*const make[])(uint8_t *) = {image_bzimage, image_pvh, image_multiboot,
+						    image_flat};
 	struct fixture *f = begin(64 << 20);
 	add_initrd(f);
 	srandom(42);
@@ -304,9 +305,9 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bzimage),	  cmocka_unit_test(test_bzimage_refused),
-		cmocka_unit_test(test_pvh),	  cmocka_unit_test(test_multiboot),
-		cmocka_unit_test(test_not_a_kernel), cmocka_unit_test(test_hostile),
+	    cmocka_unit_test(test_bzimage),	 cmocka_unit_test(test_bzimage_refused),
+	    cmocka_unit_test(test_pvh),		 cmocka_unit_test(test_multiboot),
+	    cmocka_unit_test(test_not_a_kernel), cmocka_unit_test(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void test_identity(void **state)
 {
 	(void)state;
 	struct cpuid_regs r = cpuid(0, 0, 0, 1);
-	char vendor[13] = { 0 };
+	char vendor[13] = {0};
 	memcpy(vendor, &r.ebx, 4);
 	memcpy(vendor + 4, &r.edx, 4);
 	memcpy(vendor + 8, &r.ecx, 4);
@@ -34,7 +34,7 @@ static void test_identity(void **state)
 	struct cpu_state s;
 	cpu_state_reset(&s, true);
 	assert_int_equal(s.gpr[CPU_RDX], r.eax);
-	char brand[49] = { 0 };
+	char brand[49] = {0};
 	for (uint32_t i = 0; i < 3; i++) {
 		r = cpuid(0x80000002u + i, 0, 0, 1);
 		memcpy(brand + i * 16, &r, 16);
@@ -51,7 +51,7 @@ static void test_features(void **state)
 	assert_int_equal(r.ecx & absent, 0);
 	/* x86-64-v2, x2APIC, TSC deadline, hypervisor. */
 	assert_int_equal(r.ecx, 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 21 |
-					1u << 23 | 1u << 24 | 1u << 31);
+				    1u << 23 | 1u << 24 | 1u << 31);
 	assert_int_equal(r.edx & 1u << 28, 0);
 	assert_true(r.edx & 1u << 9);
 	assert_true(cpuid(1, 0, 0, 2).edx & 1u << 28);
@@ -65,8 +65,8 @@ static void test_features(void **state)
 	assert_int_equal(cpuid(0x80000007u, 0, 0, 1).edx, 1u << 8);
 	assert_int_equal(cpuid(0x80000008u, 0, 0, 1).eax, 48 << 8 | 40);
 	/* Nothing behind what is absent, and beyond the ends. */
-	static const uint32_t empty[] = { 3, 5, 8, 9, 0xa, 0xc, 0xd, 0x14, 0x17, 0x40000001, 0x80000005,
-					  0x80000009, 0xffffffff };
+	static const uint32_t empty[] = {
+	    3, 5, 8, 9, 0xa, 0xc, 0xd, 0x14, 0x17, 0x40000001, 0x80000005, 0x80000009, 0xffffffff};
 	for (size_t i = 0; i < RV_ARRAY_LEN(empty); i++) {
 		r = cpuid(empty[i], 0, 0, 1);
 		assert_int_equal(r.eax | r.ebx | r.ecx | r.edx, 0);
@@ -118,7 +118,7 @@ static void test_msr_constants(void **state)
 	uint64_t v;
 	cpu_state_reset(&s, true);
 	v = msr(&s, 0x10a);
-	static const unsigned bits[] = { 0, 1, 3, 4, 5, 6, 8, 13, 14, 15, 20, 24, 26, 27, 62 };
+	static const unsigned bits[] = {0, 1, 3, 4, 5, 6, 8, 13, 14, 15, 20, 24, 26, 27, 62};
 	uint64_t want = 0;
 	for (size_t i = 0; i < RV_ARRAY_LEN(bits); i++)
 		want |= 1ull << bits[i];
@@ -135,7 +135,8 @@ static void test_msr_constants(void **state)
 	assert_int_equal(cpu_model_msr_write(&s, 0x49, 1), RV_OK);
 	assert_int_equal(cpu_model_msr_write(&s, 0x49, 2), RV_EINVAL);
 	assert_int_equal(cpu_model_msr_read(&s, 0x49, &v), RV_ENOENT);
-	static const uint32_t unknown[] = { 0x79, 0xe7, 0x122, 0x140, 0x1c9, 0x480, 0xc0010015, 0x210 };
+	static const uint32_t unknown[] = {0x79,  0xe7,	 0x122,	     0x140,
+					   0x1c9, 0x480, 0xc0010015, 0x210};
 	for (size_t i = 0; i < RV_ARRAY_LEN(unknown); i++) {
 		assert_int_equal(cpu_model_msr_read(&s, unknown[i], &v), RV_ENOENT);
 		assert_int_equal(cpu_model_msr_write(&s, unknown[i], 0), RV_ENOENT);
@@ -149,25 +150,25 @@ static void test_msr_stored(void **state)
 		uint32_t msr;
 		uint64_t good, bad;
 	} cases[] = {
-		{ MSR_STAR, 0x0023001000000000, 0 },
-		{ MSR_LSTAR, 0xffffffff81000000, 1ull << 47 },
-		{ MSR_CSTAR, 0xffff800000000000, 1ull << 63 },
-		{ MSR_SFMASK, 0x47700, 1ull << 32 },
-		{ MSR_KERNEL_GS_BASE, 0xffff888000000000, 0x800000000000 },
-		{ MSR_SYSENTER_ESP, 0xfffffe0000000000, 1ull << 50 },
-		{ MSR_SYSENTER_EIP, 0x7fffffffffff, 1ull << 50 },
-		{ 0x277, 0x0007010600070106, 0x0000000000000002 },
-		{ 0x277, 0x0000000000000005, 0x0800000000000000 },
-		{ 0x48, 3, 4 },
-		{ 0x1a0, 0x1800, 0x1801 | 1ull << 18 },
-		{ 0xc0000103, 0xfff, 1ull << 32 },
-		{ 0x2ff, 0xc06, 0xc02 },
-		{ 0x2ff, 0x800, 1 << 12 },
-		{ 0x250, 0x0606060606060606, 0x0606060606060607 },
-		{ 0x26f, 0x0505050505050505, 2 },
-		{ 0x200, 0xc0000000, 0xc0000003 },
-		{ 0x20e, 6, 1ull << 40 },
-		{ 0x20f, 0xfff0000800, 0x400 },
+	    {MSR_STAR, 0x0023001000000000, 0},
+	    {MSR_LSTAR, 0xffffffff81000000, 1ull << 47},
+	    {MSR_CSTAR, 0xffff800000000000, 1ull << 63},
+	    {MSR_SFMASK, 0x47700, 1ull << 32},
+	    {MSR_KERNEL_GS_BASE, 0xffff888000000000, 0x800000000000},
+	    {MSR_SYSENTER_ESP, 0xfffffe0000000000, 1ull << 50},
+	    {MSR_SYSENTER_EIP, 0x7fffffffffff, 1ull << 50},
+	    {0x277, 0x0007010600070106, 0x0000000000000002},
+	    {0x277, 0x0000000000000005, 0x0800000000000000},
+	    {0x48, 3, 4},
+	    {0x1a0, 0x1800, 0x1801 | 1ull << 18},
+	    {0xc0000103, 0xfff, 1ull << 32},
+	    {0x2ff, 0xc06, 0xc02},
+	    {0x2ff, 0x800, 1 << 12},
+	    {0x250, 0x0606060606060606, 0x0606060606060607},
+	    {0x26f, 0x0505050505050505, 2},
+	    {0x200, 0xc0000000, 0xc0000003},
+	    {0x20e, 6, 1ull << 40},
+	    {0x20f, 0xfff0000800, 0x400},
 	};
 	struct cpu_state s;
 	cpu_state_reset(&s, true);
@@ -188,9 +189,9 @@ static void test_msr_stored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),     cmocka_unit_test(test_features),
-		cmocka_unit_test(test_clock),	     cmocka_unit_test(test_topology),
-		cmocka_unit_test(test_msr_constants), cmocka_unit_test(test_msr_stored),
+	    cmocka_unit_test(test_identity),	  cmocka_unit_test(test_features),
+	    cmocka_unit_test(test_clock),	  cmocka_unit_test(test_topology),
+	    cmocka_unit_test(test_msr_constants), cmocka_unit_test(test_msr_stored),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 
 static int reload(const struct cpu_state *s, struct cpu_state *out)
 {
-	struct bytes b = { 0 };
+	struct bytes b = {0};
 	struct bytes_in in;
 	state_save(&cpu_state_desc, s, &b);
 	assert_false(b.failed);
@@ -86,7 +86,7 @@ static void test_round_trip(void **state)
 	s.shadow_ss = true;
 	s.sipi_vector = 0x9a;
 	assert_int_equal(reload(&s, &t), RV_OK);
-	struct bytes a = { 0 }, b = { 0 };
+	struct bytes a = {0}, b = {0};
 	state_save(&cpu_state_desc, &s, &a);
 	state_save(&cpu_state_desc, &t, &b);
 	assert_int_equal(a.len, b.len);
@@ -134,7 +134,7 @@ static void test_hostile(void **state)
 {
 	(void)state;
 	struct cpu_state s, t;
-	struct bytes b = { 0 };
+	struct bytes b = {0};
 	struct bytes_in in;
 	cpu_state_reset(&s, true);
 	state_save(&cpu_state_desc, &s, &b);
@@ -160,9 +160,9 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reset),	cmocka_unit_test(test_coverage),
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_hostile),
+	    cmocka_unit_test(test_reset),      cmocka_unit_test(test_coverage),
+	    cmocka_unit_test(test_round_trip), cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
