@@ -114,7 +114,7 @@ demo() {
 count() {
 	local line tests failures disabled skips
 	line=$(grep -m1 -A8 '<testsuite' "$1" | tr '\n' ' ')
-	tests=$(sed -n 's/.* tests="\([0-9]*\)".*/\1/p' <<<"$line")
+	tests=$(sed -n 's/.*[[:space:]]tests="\([0-9]*\)".*/\1/p' <<<"$line")
 	failures=$(sed -n 's/.*failures="\([0-9]*\)".*/\1/p' <<<"$line")
 	disabled=$(sed -n 's/.*disabled="\([0-9]*\)".*/\1/p' <<<"$line")
 	skips=$(sed -n 's/.*skipped="\([0-9]*\)".*/\1/p' <<<"$line")

@@ -100,6 +100,11 @@ struct output *recorder_output(struct recorder *r)
 	return &r->output;
 }
 
+const struct output_digest *recorder_sent(const struct recorder *r)
+{
+	return &r->sent;
+}
+
 void recorder_digest_fill(struct machine *m, const struct output_digest *out, struct evlog_digest *d)
 {
 	struct cpu_state s;

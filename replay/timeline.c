@@ -22,6 +22,7 @@
 
 #include "ckpt_list.h"
 #include "history.h"
+#include "replay/break_list.h"
 #include "replay/replay.h"
 
 #define TIMELINE_SPACING (1ull << 25)
@@ -30,12 +31,6 @@
 #define TIMELINE_NEAR_FIRST 22u /* log2 of the distances before a target */
 #define TIMELINE_NEAR_LAST 10u
 #define TIMELINE_NEAR_STEP 3u
-
-struct timeline_break {
-	enum debug_break_kind kind;
-	uint64_t addr, len;
-	struct debug_cond cond;
-};
 
 struct timeline_output {
 	struct output output;
@@ -51,11 +46,11 @@ struct timeline {
 	struct history *history;
 	struct machine *machine;
 	struct ckpt_list ckpts;
-	struct timeline_break *brk;
-	size_t nbrk, brk_cap;
-	bool armed; /* the engine has the breakpoints */
+	struct break_list breaks;
+	bool arrived; /* the machine stands at the first position of its icount */
 	struct ckpt *home; /* while diverted: where the copy was made */
 	uint64_t home_rip;
+	bool home_arrived;
 	icount_t from, to; /* of the motion, for progress */
 };
 
@@ -115,12 +110,8 @@ static int timeline_take(struct timeline *t)
 static int timeline_restore(struct timeline *t, const struct ckpt *c)
 {
 	struct output_digest none;
+	t->arrived = true;
 	return ckpt_restore(t->ckpts.store, c, &none);
-}
-
-int timeline_checkpoint(struct timeline *t)
-{
-	return t->home ? RV_EINVAL : timeline_take(t);
 }
 
 void timeline_checkpoints(const struct timeline *t,
@@ -150,100 +141,21 @@ static icount_t timeline_next_ckpt(icount_t now, icount_t target)
 
 /* ---- breakpoints ---- */
 
-static enum engine_break_kind break_engine_kind(enum debug_break_kind kind)
-{
-	switch (kind) {
-	case DEBUG_WATCH_WRITE:
-		return ENGINE_BREAK_WRITE;
-	case DEBUG_WATCH_READ:
-		return ENGINE_BREAK_READ;
-	case DEBUG_WATCH_ACCESS:
-		return ENGINE_BREAK_ACCESS;
-	default:
-		return ENGINE_BREAK_EXEC;
-	}
-}
-
-/* Gives the engine the breakpoints, or takes them away while we move on business of our own. */
-static void timeline_arm(struct timeline *t, bool on)
-{
-	if (t->armed == on)
-		return;
-	t->armed = on;
-	for (size_t i = 0; i < t->nbrk; i++) {
-		const struct timeline_break *b = &t->brk[i];
-		enum engine_break_kind kind = break_engine_kind(b->kind);
-		if (on)
-			(void)machine_break_set(t->machine, kind, b->addr, b->len);
-		else
-			(void)machine_break_clear(t->machine, kind, b->addr, b->len);
-	}
-}
-
 int timeline_break_set(struct timeline *t, enum debug_break_kind kind, uint64_t addr, uint64_t len,
 		       const struct debug_cond *cond)
 {
-	int rc;
-	if (len == 0)
-		len = 1;
-	timeline_arm(t, false);
-	/* The engine says whether it can. */
-	rc = machine_break_set(t->machine, break_engine_kind(kind), addr, len);
-	if (rc != RV_OK)
-		return rc;
-	(void)machine_break_clear(t->machine, break_engine_kind(kind), addr, len);
-	if (t->nbrk == t->brk_cap) {
-		size_t cap = t->brk_cap ? t->brk_cap * 2 : 16;
-		struct timeline_break *p = realloc(t->brk, cap * sizeof(*p));
-		if (!p)
-			return RV_ENOMEM;
-		t->brk = p;
-		t->brk_cap = cap;
-	}
-	t->brk[t->nbrk++] = (struct timeline_break){
-		.kind = kind,
-		.addr = addr,
-		.len = len,
-		.cond = cond ? *cond : (struct debug_cond){ NULL, NULL },
-	};
-	return RV_OK;
+	return break_list_set(&t->breaks, kind, addr, len, cond);
 }
 
 int timeline_break_clear(struct timeline *t, enum debug_break_kind kind, uint64_t addr, uint64_t len)
 {
-	if (len == 0)
-		len = 1;
-	for (size_t i = 0; i < t->nbrk; i++) {
-		struct timeline_break *b = &t->brk[i];
-		if (b->kind != kind || b->addr != addr || b->len != len)
-			continue;
-		timeline_arm(t, false);
-		*b = t->brk[--t->nbrk];
-		return RV_OK;
-	}
-	return RV_ENOENT;
+	return break_list_clear(&t->breaks, kind, addr, len);
 }
 
-/* Is this what the engine reported one of ours whose condition holds? */
-static bool timeline_wanted(struct timeline *t, const struct engine_stop *es, struct debug_stop *stop)
+void timeline_space(struct timeline *t, bool only, uint64_t cr3)
 {
-	for (size_t i = 0; i < t->nbrk; i++) {
-		const struct timeline_break *b = &t->brk[i];
-		bool exec = b->kind == DEBUG_BREAK_SW || b->kind == DEBUG_BREAK_HW;
-		if (exec != (es->break_kind == ENGINE_BREAK_EXEC))
-			continue;
-		if (exec ? b->addr != es->break_addr : es->break_addr - b->addr >= b->len)
-			continue;
-		if (!exec && break_engine_kind(b->kind) != es->break_kind)
-			continue;
-		if (b->cond.test && !b->cond.test(b->cond.ctx, 0))
-			continue;
-		*stop = (struct debug_stop){ .reason = DEBUG_STOP_BREAK,
-					     .kind = b->kind,
-					     .addr = exec ? b->addr : es->break_addr };
-		return true;
-	}
-	return false;
+	t->breaks.space_only = only;
+	t->breaks.space = cr3 & BREAK_SPACE_MASK;
 }
 
 /* ---- running forward ---- */
@@ -278,11 +190,18 @@ static int timeline_run(struct timeline *t, struct run *r, enum run_end *end, st
 		if (limits.icount > ckpt)
 			limits.icount = ckpt;
 		rc = machine_run(t->machine, &limits, &res);
+		if (t->home && (rc == RV_EEND || rc == RV_EDIVERGED)) {
+			*end = RUN_TARGET; /* a copy that halted for ever */
+			return RV_OK;
+		}
 		if (rc != RV_OK)
 			return rc;
 		now = machine_icount(t->machine);
+		/* At a limit nothing of the position has happened; an EXEC breakpoint is met behind its
+		 * events and timers. */
+		t->arrived = res.end == MACHINE_END_LIMIT || res.stop.break_kind != ENGINE_BREAK_EXEC;
 		if (res.end == MACHINE_END_BREAK) {
-			if (t->armed && timeline_wanted(t, &res.stop, stop)) {
+			if (t->breaks.armed && break_list_wanted(&t->breaks, &res.stop, stop)) {
 				*end = RUN_BREAK;
 				return RV_OK;
 			}
@@ -312,6 +231,7 @@ static int timeline_go_home(struct timeline *t)
 	if (!t->home)
 		return RV_OK;
 	rc = timeline_restore(t, t->home);
+	t->arrived = t->home_arrived;
 	ckpt_release(t->ckpts.store, t->home);
 	t->home = NULL;
 	history_silence(t->history, false);
@@ -330,12 +250,14 @@ static int timeline_move(struct timeline *t, icount_t icount, struct timeline_po
 	struct debug_stop unused;
 	int rc;
 
-	timeline_arm(t, false);
+	break_list_arm(&t->breaks, false);
 	*end = RUN_TARGET;
 	t->from = now;
 	t->to = icount;
+	if (now == icount && t->arrived)
+		return RV_OK;
 	/* Standing behind the first position of the icount counts as being past it. */
-	if (now > icount || now == icount || ckpt_info(c)->at.icount > now) {
+	if (now >= icount || ckpt_info(c)->at.icount > now) {
 		rc = timeline_restore(t, c);
 		if (rc != RV_OK)
 			return rc;
@@ -416,6 +338,16 @@ int timeline_prev_event(struct timeline *t, struct timeline_poll poll, struct de
 	return rc;
 }
 
+uint64_t timeline_event_count(const struct timeline *t)
+{
+	return history_count(t->history);
+}
+
+const struct evlog_record *timeline_event(const struct timeline *t, uint64_t i)
+{
+	return history_event(t->history, i);
+}
+
 /* ---- forward ---- */
 
 /* A copy whose RIP the debugger set runs on its own; any other is dropped before a motion. */
@@ -442,7 +374,7 @@ static int timeline_forward(struct timeline *t, icount_t target, struct timeline
 	r.make_ckpts = !t->home;
 	r.target = t->home ? target : timeline_clamp(t, target);
 	t->to = r.target;
-	timeline_arm(t, true);
+	break_list_arm(&t->breaks, true);
 	*stop = (struct debug_stop){ .reason = DEBUG_STOP_STEP };
 	rc = timeline_run(t, &r, &end, stop);
 	if (rc != RV_OK)
@@ -467,6 +399,32 @@ int timeline_continue(struct timeline *t, struct timeline_poll poll, struct debu
 
 /* ---- backward ---- */
 
+/* The instruction that starts here is about to be undone: does it touch something watched? */
+static int timeline_undoes_watched(struct timeline *t, struct debug_stop *stop)
+{
+	icount_t now = machine_icount(t->machine);
+	struct run r = { .target = now + 1, .near = ICOUNT_MAX, .skip = now };
+	const struct output_digest none = { .bytes = 0 };
+	struct debug_stop hit;
+	enum run_end end;
+	struct ckpt *here;
+	int rc;
+
+	if (!t->breaks.nwatch)
+		return RV_OK;
+	rc = ckpt_take(t->ckpts.store, &none, &here);
+	if (rc != RV_OK)
+		return rc;
+	break_list_arm(&t->breaks, true);
+	rc = timeline_run(t, &r, &end, &hit);
+	if (rc == RV_OK)
+		rc = timeline_restore(t, here);
+	ckpt_release(t->ckpts.store, here);
+	if (rc == RV_OK && end == RUN_BREAK)
+		*stop = hit;
+	return rc;
+}
+
 int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop)
 {
 	enum run_end end;
@@ -481,9 +439,13 @@ int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct 
 		return RV_OK;
 	}
 	rc = timeline_move(t, now - 1, poll, &end);
-	if (rc == RV_OK && end == RUN_POLL)
+	if (rc != RV_OK)
+		return rc;
+	if (end == RUN_POLL) {
 		stop->reason = DEBUG_STOP_INTERRUPT;
-	return rc;
+		return RV_OK;
+	}
+	return timeline_undoes_watched(t, stop);
 }
 
 /* The last wanted hit in [here, to), `here` being where the machine is. */
@@ -493,7 +455,7 @@ static int timeline_scan(struct timeline *t, icount_t to, struct timeline_poll p
 	struct run r = { .target = to, .near = ICOUNT_MAX, .skip = ICOUNT_MAX, .poll = poll,
 			 .make_ckpts = true };
 	*found = false;
-	timeline_arm(t, true);
+	break_list_arm(&t->breaks, true);
 	for (;;) {
 		struct debug_stop stop;
 		icount_t now;
@@ -511,44 +473,68 @@ static int timeline_scan(struct timeline *t, icount_t to, struct timeline_poll p
 	}
 }
 
-int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop)
+/* Scans the intervals between checkpoints, the last one first. */
+static int timeline_scan_back(struct timeline *t, icount_t to, struct timeline_poll poll,
+			      enum run_end *end, bool *found, icount_t *start, struct debug_stop *hit)
 {
-	icount_t to, start;
-	struct debug_stop hit;
-	enum run_end end = RUN_TARGET;
-	bool found = false;
-	struct ckpt *back;
-	int rc = timeline_go_home(t);
-	if (rc != RV_OK)
-		return rc;
-	to = t->from = machine_icount(t->machine);
-	t->to = 0;
-	/* To be back at once when interrupted. */
-	if ((rc = timeline_take(t)) != RV_OK)
-		return rc;
+	*found = false;
+	*end = RUN_TARGET;
 	while (to > 0) {
 		struct ckpt *c = ckpt_list_before(&t->ckpts, to - 1);
 		icount_t first = ckpt_info(c)->at.icount;
-		if ((rc = timeline_restore(t, c)) != RV_OK)
+		int rc = timeline_restore(t, c);
+		if (rc == RV_OK)
+			rc = timeline_scan(t, to, poll, end, found, start, hit);
+		if (rc != RV_OK || *end == RUN_POLL || *found)
 			return rc;
-		rc = timeline_scan(t, to, poll, &end, &found, &start, &hit);
-		if (rc != RV_OK)
-			return rc;
-		if (end == RUN_POLL || found)
-			break;
 		to = first;
 	}
-	if (end == RUN_POLL) {
+	return RV_OK;
+}
+
+int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop)
+{
+	const struct timeline_poll none = { NULL, NULL };
+	const struct output_digest no_output = { .bytes = 0 };
+	bool arrived, found;
+	icount_t start = 0;
+	struct debug_stop hit;
+	enum run_end end;
+	struct ckpt *back;
+	int rc = timeline_go_home(t);
+
+	if (rc != RV_OK)
+		return rc;
+	/* To be back at once when interrupted. */
+	rc = ckpt_take(t->ckpts.store, &no_output, &back);
+	if (rc != RV_OK)
+		return rc;
+	arrived = t->arrived;
+	t->from = machine_icount(t->machine);
+	t->to = 0;
+	rc = timeline_scan_back(t, t->from, poll, &end, &found, &start, &hit);
+	if (rc == RV_OK && end == RUN_POLL) {
 		*stop = (struct debug_stop){ .reason = DEBUG_STOP_INTERRUPT };
-		back = ckpt_list_before(&t->ckpts, t->from);
-		return timeline_restore(t, back);
+		rc = timeline_restore(t, back);
+		t->arrived = arrived;
+	} else if (rc == RV_OK) {
+		*stop = found ? hit : (struct debug_stop){ .reason = DEBUG_STOP_BEGIN };
+		rc = timeline_move(t, start, none, &end);
 	}
-	if (!found) {
-		*stop = (struct debug_stop){ .reason = DEBUG_STOP_BEGIN };
-		return timeline_move(t, 0, (struct timeline_poll){ NULL, NULL }, &end);
-	}
-	*stop = hit;
-	return timeline_move(t, start, (struct timeline_poll){ NULL, NULL }, &end);
+	ckpt_release(t->ckpts.store, back);
+	return rc;
+}
+
+int timeline_checkpoint(struct timeline *t)
+{
+	const struct timeline_poll none = { NULL, NULL };
+	enum run_end end;
+	int rc;
+	if (t->home)
+		return RV_EINVAL;
+	/* A checkpoint in the list stands for the first position of its icount. */
+	rc = timeline_move(t, machine_icount(t->machine), none, &end);
+	return rc == RV_OK ? timeline_take(t) : rc;
 }
 
 /* ---- diversion ---- */
@@ -565,6 +551,7 @@ int timeline_divert(struct timeline *t)
 		return rc;
 	machine_cpu_state(t->machine, 0, &s);
 	t->home_rip = s.rip;
+	t->home_arrived = t->arrived;
 	history_silence(t->history, true);
 	t->out.quiet = true;
 	return RV_OK;
@@ -599,6 +586,8 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 	mcfg.output = &t->out.output;
 	if ((rc = machine_create(&t->machine, &mcfg, err)) != RV_OK)
 		goto fail;
+	t->breaks.machine = t->machine;
+	t->arrived = true;
 	if ((rc = ckpt_store_create(&t->ckpts.store, t->machine)) != RV_OK ||
 	    (rc = timeline_take(t)) != RV_OK) {
 		rv_err_set(err, rc, "out of memory for checkpoints");
@@ -636,6 +625,6 @@ void timeline_close(struct timeline *t)
 	}
 	machine_destroy(t->machine);
 	history_destroy(t->history);
-	free(t->brk);
+	break_list_fini(&t->breaks);
 	free(t);
 }

@@ -7,6 +7,7 @@
 #include "record/evlog.h"
 
 struct recorder;
+struct output_digest;
 /* Borrows all three for its life. */
 int recorder_create(struct recorder **out, struct nondet *inner, struct output *inner_out,
 		    struct evlog_writer *log);
@@ -15,6 +16,8 @@ struct nondet *recorder_nondet(struct recorder *r);
 struct output *recorder_output(struct recorder *r);
 /* machine_limits.mark: logs a digest record. ctx is the recorder. */
 int recorder_mark(void *recorder, struct machine *m);
+/* The running digest of all output: what a checkpoint taken here is given. */
+const struct output_digest *recorder_sent(const struct recorder *r);
 /* Appends the end record for this result. */
 int recorder_end(struct recorder *r, struct machine *m, const struct machine_result *result);
 

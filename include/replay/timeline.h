@@ -55,6 +55,12 @@ int timeline_break_set(struct timeline *t, enum debug_break_kind kind, uint64_t 
 		       const struct debug_cond *cond);
 int timeline_break_clear(struct timeline *t, enum debug_break_kind kind, uint64_t addr, uint64_t len);
 
+/* Only hits in the address space with this CR3 count (masked to its page); only = false: all. */
+void timeline_space(struct timeline *t, bool only, uint64_t cr3);
+/* The nd_events of the log; i from 0; machine_seq() is the index of the next one. Borrowed. */
+uint64_t timeline_event_count(const struct timeline *t);
+const struct evlog_record *timeline_event(const struct timeline *t, uint64_t i);
+
 /*
  * A throw-away copy: after this the machine may be changed. The next motion
  * drops the copy and starts from where it was made. One exception makes a

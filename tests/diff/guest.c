@@ -16,20 +16,20 @@
 #define GUEST_HIGH 0xffff800000000000ull /* supervisor mapping of the first 2 MiB */
 
 enum { /* guest-physical layout */
-       GPA_GDT = 0x1000,
-       GPA_IDT = 0x2000,
-       GPA_TSS = 0x3000,
-       GPA_STACK_TOP = 0x5000,
-       GPA_HANDLERS = 0x6000, /* 256 vectors, 16 bytes each */
-       GPA_PML4 = 0x10000,
-       GPA_PDPT = 0x11000,
-       GPA_PD = 0x12000,
-       GPA_PT_CODE = 0x13000,
-       GPA_PDPT_HIGH = 0x14000,
-       GPA_PT_DATA = 0x15000,
-       GPA_PD_HIGH = 0x16000,
-       GPA_CODE = 0x100000,
-       GPA_DATA = 0x200000, /* outside the supervisor mapping */
+	GPA_GDT = 0x1000,
+	GPA_IDT = 0x2000,
+	GPA_TSS = 0x3000,
+	GPA_STACK_TOP = 0x5000,
+	GPA_HANDLERS = 0x6000, /* 256 vectors, 16 bytes each */
+	GPA_PML4 = 0x10000,
+	GPA_PDPT = 0x11000,
+	GPA_PD = 0x12000,
+	GPA_PT_CODE = 0x13000,
+	GPA_PDPT_HIGH = 0x14000,
+	GPA_PT_DATA = 0x15000,
+	GPA_PD_HIGH = 0x16000,
+	GPA_CODE = 0x100000,
+	GPA_DATA = 0x200000, /* outside the supervisor mapping */
 };
 
 #define PTE_P  1ull

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exceptions in 64-bit mode (SDM vol. 3, chapter 6): vectors, error codes, what is pushed, IST, #DF. */
+/* Exceptions in 64-bit mode (SDM vol. 3, chapter 6): vectors, error codes, what is pushed, IST,
+ * #DF. */
 #include "lib/user.h"
 
 const char guest_name[] = "except64";
@@ -19,7 +20,8 @@ static bool on_stack(const uint8_t *stack, size_t size)
 static void divide(void)
 {
 	word ip;
-	CHECK_EQ(TRY("lea 2f(%%rip), %0\n2:\tdivl %%ecx", "=&r"(ip), "a"(1), "d"(0), "c"(0)), VEC_DE);
+	CHECK_EQ(TRY("lea 2f(%%rip), %0\n2:\tdivl %%ecx", "=&r"(ip), "a"(1), "d"(0), "c"(0)),
+		 VEC_DE);
 	CHECK_EQ(trap.ip, ip);
 	CHECK_EQ(trap.cs, SEL_KCODE);
 	CHECK_EQ(TRY("idivl %1", "=a"(dead), "r"(-1), "a"(0x80000000), "d"(-1)), VEC_DE);
@@ -31,32 +33,38 @@ static void divide(void)
 static void undefined(void)
 {
 	CHECK_EQ(TRY("ud2", NOTHING), VEC_UD);
-	CHECK_EQ(TRY(".byte 0x06", NOTHING), VEC_UD);                   /* PUSH ES */
-	CHECK_EQ(TRY(".byte 0xce", NOTHING), VEC_UD);                   /* INTO */
-	CHECK_EQ(TRY(".byte 0x27", NOTHING), VEC_UD);                   /* DAA */
-	CHECK_EQ(TRY(".byte 0xf0, 0x01, 0xc0", NOTHING), VEC_UD);       /* LOCK ADD EAX, EAX */
+	CHECK_EQ(TRY(".byte 0x06", NOTHING), VEC_UD);		  /* PUSH ES */
+	CHECK_EQ(TRY(".byte 0xce", NOTHING), VEC_UD);		  /* INTO */
+	CHECK_EQ(TRY(".byte 0x27", NOTHING), VEC_UD);		  /* DAA */
+	CHECK_EQ(TRY(".byte 0xf0, 0x01, 0xc0", NOTHING), VEC_UD); /* LOCK ADD EAX, EAX */
 	CHECK_HW_EQ(TRY(".byte 0xf0, 0x8b, 0x00", NOTHING, "a"(&dead)), VEC_UD); /* LOCK MOV load */
-	CHECK_EQ(TRY(".byte 0x8e, 0xc8", NOTHING, "a"(0x10)), VEC_UD);  /* MOV CS */
-	CHECK_EQ(TRY(".byte 0x0f, 0x20, 0xc8", "=a"(dead)), VEC_UD);    /* MOV from CR1 */
+	CHECK_EQ(TRY(".byte 0x8e, 0xc8", NOTHING, "a"(0x10)), VEC_UD);		 /* MOV CS */
+	CHECK_EQ(TRY(".byte 0x0f, 0x20, 0xc8", "=a"(dead)), VEC_UD);		 /* MOV from CR1 */
 	CHECK_EQ(TRY(".byte 0x0f, 0x0b", NOTHING), VEC_UD);
-	CHECK_EQ(TRY(".byte 0xfe, 0xf8", NOTHING), VEC_UD);             /* group 4, /7 */
-	CHECK_EQ(TRY(".byte 0x0f, 0x01, 0xf8", NOTHING), -1);           /* SWAPGS */
+	CHECK_EQ(TRY(".byte 0xfe, 0xf8", NOTHING), VEC_UD);   /* group 4, /7 */
+	CHECK_EQ(TRY(".byte 0x0f, 0x01, 0xf8", NOTHING), -1); /* SWAPGS */
 	CHECK_EQ(TRY("swapgs", NOTHING), -1);
 	/* Features the model lacks. */
 	if (!guest_is_tcg) {
-		CHECK_EQ(TRY(".byte 0xc5, 0xf8, 0x77", NOTHING), VEC_UD);       /* VZEROUPPER */
-		CHECK_EQ(TRY(".byte 0x0f, 0xc7, 0xf0", "=a"(dead)), VEC_UD);    /* RDRAND */
-		CHECK_EQ(TRY(".byte 0xf3, 0x48, 0x0f, 0xae, 0xc0", "=a"(dead)), VEC_UD); /* RDFSBASE */
-		CHECK_EQ(TRY(".byte 0x0f, 0x01, 0xd0", "=a"(dead), "c"(0)), VEC_UD);    /* XGETBV */
+		CHECK_EQ(TRY(".byte 0xc5, 0xf8, 0x77", NOTHING), VEC_UD);    /* VZEROUPPER */
+		CHECK_EQ(TRY(".byte 0x0f, 0xc7, 0xf0", "=a"(dead)), VEC_UD); /* RDRAND */
+		CHECK_EQ(TRY(".byte 0xf3, 0x48, 0x0f, 0xae, 0xc0", "=a"(dead)),
+			 VEC_UD);						     /* RDFSBASE */
+		CHECK_EQ(TRY(".byte 0x0f, 0x01, 0xd0", "=a"(dead), "c"(0)), VEC_UD); /* XGETBV */
 		CHECK_EQ(TRY(".byte 0x0f, 0x01, 0xc8", NOTHING, "a"(&dead), "c"(0), "d"(0)),
-			 VEC_UD);                                               /* MONITOR */
+			 VEC_UD); /* MONITOR */
 	}
 	/* More than 15 bytes. */
-	CHECK_EQ(TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
-		     NOTHING), VEC_GP);
+	CHECK_EQ(
+		TRY(".byte "
+		"0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
+		NOTHING),
+		VEC_GP);
 	CHECK_EQ(trap.err, 0);
-	CHECK_EQ(TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
-		     NOTHING), -1);
+	CHECK_EQ(
+		TRY(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90",
+		NOTHING),
+		-1);
 }
 
 static void software(void)
@@ -116,7 +124,8 @@ static void gates(void)
 	CHECK_EQ(TRY("int $0x40", NOTHING), VEC_GP);
 	CHECK_EQ(trap.err, SEL_KCODE32);
 	idt_set(0x40, (word)trap_entries + 16 * 0x40, 0, 0xe, 0);
-	/* A fault while delivering an exception has EXT set in its error code (SDM vol. 3, 6.13). */
+	/* A fault while delivering an exception has EXT set in its error code (SDM vol. 3, 6.13).
+	 */
 	idt_raw(VEC_UD)[5] &= 0x7f;
 	CHECK_EQ(TRY("ud2", NOTHING), VEC_NP);
 	CHECK_HW_EQ(trap.err, GATE_ERR(VEC_UD) + 1);
@@ -161,9 +170,11 @@ static void control(void)
 {
 	word cr0 = read_cr0(), cr4 = read_cr4();
 	CHECK_HW_EQ(TRY("mov %0, %%cr4", NOTHING, "r"(cr4 | 1ul << 31)), VEC_GP);
-	CHECK_HW_EQ(TRY("mov %0, %%cr4", NOTHING, "r"(cr4 & ~0x20ul)), VEC_GP); /* PAE in long mode */
-	CHECK_HW_EQ(TRY("mov %0, %%cr0", NOTHING, "r"(cr0 & ~1ul)), VEC_GP);  /* PG without PE */
-	CHECK_HW_EQ(TRY("mov %0, %%cr0", NOTHING, "r"(cr0 | 1ul << 29)), VEC_GP); /* NW without CD */
+	CHECK_HW_EQ(TRY("mov %0, %%cr4", NOTHING, "r"(cr4 & ~0x20ul)),
+			VEC_GP);						     /* PAE in long mode */
+	CHECK_HW_EQ(TRY("mov %0, %%cr0", NOTHING, "r"(cr0 & ~1ul)), VEC_GP); /* PG without PE */
+	CHECK_HW_EQ(TRY("mov %0, %%cr0", NOTHING, "r"(cr0 | 1ul << 29)),
+			VEC_GP); /* NW without CD */
 	CHECK_HW_EQ(TRY("mov %0, %%cr0", NOTHING, "r"(cr0 | 1ul << 32)), VEC_GP);
 	CHECK_HW_EQ(TRY("mov %0, %%cr8", NOTHING, "r"(16ul)), VEC_GP);
 	CHECK_HW_EQ(TRY("mov %0, %%cr3", NOTHING, "r"(1ul << 50)), VEC_GP);
@@ -173,11 +184,13 @@ static void control(void)
 	CHECK_HW_EQ(TRY("rdmsr", OUTS("=a"(dead), "=d"(dead)), "c"(0xdead)), VEC_GP);
 	uint64_t efer = rdmsr(0xc0000080);
 	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"((uint32_t)efer & ~0x100u), "d"(0), "c"(0xc0000080)),
-		    VEC_GP); /* LME while paging is on */
-	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"((uint32_t)efer | 2), "d"(0), "c"(0xc0000080)), VEC_GP);
+			VEC_GP); /* LME while paging is on */
+	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"((uint32_t)efer | 2), "d"(0), "c"(0xc0000080)),
+			VEC_GP);
 	CHECK_EQ(rdmsr(0xc0000080), efer);
-	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"(0), "d"(0x8000), "c"(0xc0000100)), VEC_GP); /* FS base */
-	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"(2), "d"(0), "c"(0x277)), VEC_GP);           /* PAT */
+	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"(0), "d"(0x8000), "c"(0xc0000100)),
+			VEC_GP);							/* FS base */
+	CHECK_HW_EQ(TRY("wrmsr", NOTHING, "a"(2), "d"(0), "c"(0x277)), VEC_GP); /* PAT */
 }
 
 static void double_fault(void)
@@ -217,7 +230,8 @@ static void stacks(void)
 	CHECK_EQ(TRY("int $0x41", NOTHING), 0x41);
 	CHECK(on_stack(other_stack, sizeof(other_stack)));
 	/* Aligned down to 16 bytes. */
-	CHECK_EQ(trap.handler_sp + sizeof(struct frame), (word)other_stack + sizeof(other_stack) - 16);
+	CHECK_EQ(trap.handler_sp + sizeof(struct frame),
+		 (word)other_stack + sizeof(other_stack) - 16);
 	word sp = 0;
 	CHECK_EQ(TRY("sub $3, %%rsp\n\tmov %%rsp, %0\n\tint $0x40", "=&r"(sp)), 0x40);
 	CHECK_EQ((trap.handler_sp + sizeof(struct frame)) & 15, 0);

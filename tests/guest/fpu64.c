@@ -4,10 +4,10 @@
 
 const char guest_name[] = "fpu64";
 
-#define CR0_MP 2ul
-#define CR0_EM 4ul
-#define CR0_TS 8ul
-#define CR4_OSFXSR 0x200ul
+#define CR0_MP	       2ul
+#define CR0_EM	       4ul
+#define CR0_TS	       8ul
+#define CR4_OSFXSR     0x200ul
 #define CR4_OSXMMEXCPT 0x400ul
 
 static uint8_t image[512] __attribute__((aligned(16)));
@@ -44,16 +44,20 @@ static void availability(void)
 
 static void simd_exceptions(void)
 {
-	static const float one[4] __attribute__((aligned(16))) = { 1, 1, 1, 1 };
+	static const float one[4] __attribute__((aligned(16))) = {1, 1, 1, 1};
 	uint32_t masked = 0x1f80, no_zero = 0x1f80 & ~0x200u, v = 0;
 	word cr4 = read_cr4();
-	__asm__ volatile("ldmxcsr %0\n\txorps %%xmm1, %%xmm1\n\tmovaps %1, %%xmm0\n\tdivps %%xmm1, %%xmm0\n\tstmxcsr %2"
-			 : : "m"(masked), "m"(one), "m"(v) : "memory");
+	__asm__ volatile("ldmxcsr %0\n\txorps %%xmm1, %%xmm1\n\tmovaps %1, %%xmm0\n\tdivps %%xmm1, "
+			 "%%xmm0\n\tstmxcsr %2"
+			 :
+			 : "m"(masked), "m"(one), "m"(v)
+			 : "memory");
 	CHECK_EQ(v, 0x1f84);
 	__asm__ volatile("ldmxcsr %0" : : "m"(no_zero));
 	if (guest_is_tcg) /* it raises no #XM */
 		return;
-	CHECK_EQ(TRY("xorps %%xmm1, %%xmm1\n\tmovaps %0, %%xmm0\n\tdivps %%xmm1, %%xmm0", NOTHING, "m"(one)),
+	CHECK_EQ(TRY("xorps %%xmm1, %%xmm1\n\tmovaps %0, %%xmm0\n\tdivps %%xmm1, %%xmm0", NOTHING,
+			 "m"(one)),
 		 VEC_XM);
 	__asm__ volatile("stmxcsr %0" : "=m"(v));
 	CHECK_EQ(v, no_zero | 4);
@@ -110,7 +114,8 @@ static void x87_exceptions(void)
 	/* Stack faults: C1 tells overflow from underflow. */
 	__asm__ volatile("fstp %%st(0)\n\tfnstsw %0" : "=m"(sw));
 	CHECK_HW_EQ(sw & 0x241, 0x41);
-	__asm__ volatile("fninit\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfnstsw %0\n\tfninit"
+	__asm__ volatile("fninit\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n"
+			 "\tfld1\n\tfnstsw %0\n\tfninit"
 			 : "=m"(sw));
 	CHECK_HW_EQ(sw & 0x241, 0x241);
 }
@@ -118,9 +123,11 @@ static void x87_exceptions(void)
 static void saved_image(void)
 {
 	uint32_t mx = 0x1fa0;
-	static const uint64_t x5[2] = { 0x1122334455667788, 0x99aabbccddeeff00 };
-	__asm__ volatile("fninit\n\tfld1\n\tfldpi\n\tldmxcsr %0\n\tmovups %1, %%xmm5\n\tmovups %1, %%xmm13"
-			 : : "m"(mx), "m"(x5));
+	static const uint64_t x5[2] = {0x1122334455667788, 0x99aabbccddeeff00};
+	__asm__ volatile(
+		"fninit\n\tfld1\n\tfldpi\n\tldmxcsr %0\n\tmovups %1, %%xmm5\n\tmovups %1, %%xmm13"
+		:
+		: "m"(mx), "m"(x5));
 	for (unsigned i = 0; i < 512; i++)
 		image[i] = image2[i] = 0xcc;
 	__asm__ volatile("fxsave64 %0" : "=m"(image));
@@ -134,7 +141,7 @@ static void saved_image(void)
 	CHECK_EQ(*(uint64_t *)&image[48], 1ull << 63);
 	CHECK_EQ(*(uint64_t *)&image[160 + 5 * 16], x5[0]);
 	CHECK_EQ(*(uint64_t *)&image[160 + 13 * 16 + 8], x5[1]);
-	CHECK_EQ(image[511], 0xcc); /* bytes 464 to 511 are the system's */
+	CHECK_EQ(image[511], 0xcc);			    /* bytes 464 to 511 are the system's */
 	CHECK_HW_EQ(*(uint16_t *)&image[6] & 0x7ff, 0x1eb); /* FLDPI */
 	/* And back. */
 	__asm__ volatile("fninit\n\txorps %%xmm5, %%xmm5\n\tfxrstor64 %0" : : "m"(image));
@@ -162,7 +169,9 @@ static void environments(void)
 	} env;
 	static const double value = 1.5;
 	word ip;
-	__asm__ volatile("fninit\n\tlea 1f(%%rip), %1\n1:\tfldl %2\n\tfnstenv %0" : "=m"(env), "=&r"(ip) : "m"(value));
+	__asm__ volatile("fninit\n\tlea 1f(%%rip), %1\n1:\tfldl %2\n\tfnstenv %0"
+			 : "=m"(env), "=&r"(ip)
+			 : "m"(value));
 	CHECK_EQ(env.cw, 0x37f);
 	CHECK_EQ(env.sw & 0x3800, 7 << 11);
 	CHECK_EQ(env.tw, 0x3fff); /* register 7 valid, the rest empty */
@@ -170,7 +179,8 @@ static void environments(void)
 	CHECK_HW_EQ(env.dp, (uint32_t)(word)&value);
 	/* FNSTENV masks all exceptions. */
 	uint16_t cw = 0x300;
-	__asm__ volatile("fninit\n\tfldcw %1\n\tfnstenv %0\n\tfnstcw %1\n\tfninit" : "=m"(env), "+m"(cw));
+	__asm__ volatile("fninit\n\tfldcw %1\n\tfnstenv %0\n\tfnstcw %1\n\tfninit"
+			 : "=m"(env), "+m"(cw));
 	CHECK_EQ(env.cw & 0x3f, 0);
 	CHECK_HW_EQ(cw & 0x3f, 0x3f);
 	/* FNSAVE resets, FRSTOR brings back. */
@@ -185,10 +195,12 @@ static void environments(void)
 static void mmx(void)
 {
 	uint64_t v = 0x0102030405060708, got;
-	__asm__ volatile("fninit\n\tfld1\n\tmovq %1, %%mm3\n\tpaddb %%mm3, %%mm3\n\tmovq %%mm3, %0" : "=m"(got) : "m"(v));
+	__asm__ volatile("fninit\n\tfld1\n\tmovq %1, %%mm3\n\tpaddb %%mm3, %%mm3\n\tmovq %%mm3, %0"
+			 : "=m"(got)
+			 : "m"(v));
 	CHECK_EQ(got, 0x020406080a0c0e10);
 	__asm__ volatile("fxsave %0" : "=m"(image));
-	CHECK_EQ(image[4], 0xff);                     /* all tags valid */
+	CHECK_EQ(image[4], 0xff);		      /* all tags valid */
 	CHECK_EQ(*(uint16_t *)&image[2] & 0x3800, 0); /* TOP = 0 */
 	CHECK_HW_EQ(*(uint16_t *)&image[32 + 3 * 16 + 8], 0xffff);
 	__asm__ volatile("emms\n\tfxsave %0" : "=m"(image));

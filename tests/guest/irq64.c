@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Interrupts: 8259 and 8254, I/O APIC, local APIC timer and messages, priorities, shadows, NMI, HLT. */
+/* Interrupts: 8259 and 8254, I/O APIC, local APIC timer and messages, priorities, shadows, NMI,
+ * HLT. */
 #include "lib/guest.h"
 
 const char guest_name[] = "irq64";
 
-#define APIC 0xfee00000ul
-#define IOAPIC 0xfec00000ul
-#define VEC_PIT 0x20
-#define VEC_TIMER 0x50
-#define VEC_LOW 0x61
-#define VEC_HIGH 0x91
+#define APIC	   0xfee00000ul
+#define IOAPIC	   0xfec00000ul
+#define VEC_PIT	   0x20
+#define VEC_TIMER  0x50
+#define VEC_LOW	   0x61
+#define VEC_HIGH   0x91
 #define VEC_IOAPIC 0x71
 
-#define A_ID 0x020
-#define A_TPR 0x080
-#define A_PPR 0x0a0
-#define A_EOI 0x0b0
-#define A_SVR 0x0f0
-#define A_IRR 0x200
-#define A_ICR 0x300
-#define A_ICR2 0x310
-#define A_LVTT 0x320
+#define A_ID	0x020
+#define A_TPR	0x080
+#define A_PPR	0x0a0
+#define A_EOI	0x0b0
+#define A_SVR	0x0f0
+#define A_IRR	0x200
+#define A_ICR	0x300
+#define A_ICR2	0x310
+#define A_LVTT	0x320
 #define A_LINT0 0x350
 #define A_TMICT 0x380
 #define A_TMCCT 0x390
-#define A_TDCR 0x3e0
+#define A_TDCR	0x3e0
 
 static uint32_t apic_read(unsigned r)
 {
@@ -179,22 +180,31 @@ static void shadows(void)
 	CHECK_EQ(last_ip, ip);
 	/* POPF has no shadow. */
 	pend();
-	__asm__ volatile("pushfq\n\torq $0x200, (%%rsp)\n\tlea 1f(%%rip), %0\n\tpopfq\n1:\tnop\n\tcli"
-			 : "=r"(ip) : : "memory", "cc");
+	__asm__ volatile(
+		"pushfq\n\torq $0x200, (%%rsp)\n\tlea 1f(%%rip), %0\n\tpopfq\n1:\tnop\n\tcli"
+		: "=r"(ip)
+		:
+		: "memory", "cc");
 	CHECK_EQ(irq_count[VEC_PIT], 1);
 	CHECK_EQ(last_ip, ip);
 	/* STI; MOV SS; NOP: MOV SS adds its own. */
 	pend();
-	__asm__ volatile("lea 1f(%%rip), %0\n\tlea 2f(%%rip), %1\n\tmov %%ss, %%eax\n\tsti\n\tmov %%eax, %%ss\n1:\tnop\n2:\tcli"
-			 : "=&r"(ip), "=&r"(ip2) : : "memory", "rax");
+	__asm__ volatile("lea 1f(%%rip), %0\n\tlea 2f(%%rip), %1\n\tmov %%ss, %%eax\n\tsti\n\tmov "
+			 "%%eax, %%ss\n1:\tnop\n2:\tcli"
+			 : "=&r"(ip), "=&r"(ip2)
+			 :
+			 : "memory", "rax");
 	CHECK_EQ(irq_count[VEC_PIT], 1);
 	CHECK_HW_EQ(last_ip, ip2);
 	/* STI with IF already set has no shadow; IRETQ neither. */
 	pend();
 	word sp;
-	__asm__ volatile("mov %%rsp, %1\n\tpush $0x10\n\tpush %1\n\tpush $0x202\n\tpush $8\n\tlea 1f(%%rip), %0\n\tpush %0\n\t"
+	__asm__ volatile("mov %%rsp, %1\n\tpush $0x10\n\tpush %1\n\tpush $0x202\n\tpush $8\n\tlea "
+			 "1f(%%rip), %0\n\tpush %0\n\t"
 			 "iretq\n1:\tnop\n\tcli"
-			 : "=&r"(ip), "=&r"(sp) : : "memory", "cc");
+			 : "=&r"(ip), "=&r"(sp)
+			 :
+			 : "memory", "cc");
 	CHECK_EQ(irq_count[VEC_PIT], 1);
 	CHECK_EQ(last_ip, ip);
 	/* HLT in the shadow of STI wakes at once. */
@@ -348,7 +358,8 @@ static void nmi(void)
 	renmi = false;
 }
 
-/* A periodic timer interrupts REP STOSB: RIP stays on it, RCX says what is left, nothing is lost. */
+/* A periodic timer interrupts REP STOSB: RIP stays on it, RCX says what is left, nothing is lost.
+ */
 static void repeat(void)
 {
 	static uint8_t area[1 << 20];
@@ -363,7 +374,9 @@ static void repeat(void)
 		cx = sizeof(area);
 		last_ip = 0;
 		__asm__ volatile("lea 1f(%%rip), %2\n\tsti\n1:\trep stosb\n\tcli"
-				 : "+D"(di), "+c"(cx), "=&r"(ip) : "a"(round + 1) : "memory");
+				 : "+D"(di), "+c"(cx), "=&r"(ip)
+				 : "a"(round + 1)
+				 : "memory");
 		CHECK_EQ(cx, 0);
 		CHECK_EQ(di, (word)area + sizeof(area));
 		if (last_ip == ip) {
@@ -413,8 +426,10 @@ static void x2apic(void)
 	/* EOI in the hook is memory-mapped: only look at the request here, then go back. */
 	wrmsr(0x83f, VEC_LOW); /* SELF IPI */
 	CHECK_EQ(rdmsr(0x820 + VEC_LOW / 32) >> (VEC_LOW % 32) & 1, 1);
-	CHECK_EQ(TRY("wrmsr", NOTHING, "a"(1), "d"(0), "c"(0x802)), VEC_GP); /* the ID is read-only */
-	CHECK_EQ(TRY("rdmsr", OUTS("=a"(dead), "=d"(dead)), "c"(0x80b)), VEC_GP); /* EOI write-only */
+	CHECK_EQ(TRY("wrmsr", NOTHING, "a"(1), "d"(0), "c"(0x802)),
+		 VEC_GP); /* the ID is read-only */
+	CHECK_EQ(TRY("rdmsr", OUTS("=a"(dead), "=d"(dead)), "c"(0x80b)),
+		 VEC_GP);						     /* EOI write-only */
 	CHECK_EQ(TRY("wrmsr", NOTHING, "a"(1), "d"(0), "c"(0x80b)), VEC_GP); /* EOI takes 0 alone */
 	/* From x2APIC mode back to xAPIC is only by way of disabled. */
 	CHECK_EQ(TRY("wrmsr", NOTHING, "a"(0xfee00900), "d"(0), "c"(0x1b)), VEC_GP);

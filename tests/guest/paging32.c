@@ -4,7 +4,7 @@
 
 const char guest_name[] = "paging32";
 
-#define VA 0x40000000u
+#define VA  0x40000000u
 #define RWU 7u
 
 static uint32_t dir[1024] __attribute__((aligned(4096)));
@@ -34,7 +34,7 @@ static int write_at(uint32_t va)
 	do {                                                                                       \
 		CHECK_EQ(call, VEC_PF);                                                            \
 		/* TCG leaves P clear with a reserved bit; SDM vol. 3, 4.7 has it set. */          \
-		CHECK_EQ(trap.err, (code) & ~(guest_is_tcg && ((code) & 8) ? 1u : 0u));            \
+		CHECK_EQ(trap.err, (code) & ~(guest_is_tcg && ((code)&8) ? 1u : 0u));              \
 		CHECK_EQ(trap.cr2, va);                                                            \
 	} while (0)
 

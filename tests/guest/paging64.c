@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 4-level paging (SDM vol. 3, 4.5 to 4.8): sizes, rights, reserved bits, accessed and dirty bits. */
+/* 4-level paging (SDM vol. 3, 4.5 to 4.8): sizes, rights, reserved bits, accessed and dirty bits.
+ */
 #include "lib/pt.h"
 
 const char guest_name[] = "paging64";
@@ -7,7 +8,7 @@ const char guest_name[] = "paging64";
 #define VA_4K (PT_FREE + 0x1000)
 #define VA_2M (PT_FREE + 0x40000000)
 #define VA_1G (PT_FREE + 0x80000000)
-#define RWU (PTE_P | PTE_RW | PTE_US)
+#define RWU   (PTE_P | PTE_RW | PTE_US)
 
 static uint8_t frame_a[4096] __attribute__((aligned(4096)));
 static uint8_t frame_b[4096] __attribute__((aligned(4096)));
@@ -34,7 +35,8 @@ static int write_at(uint64_t va)
 static int user_at(void (*fn)(void), uint64_t va)
 {
 	guest_trap_arm();
-	user_enter((word)fn, (word)guest_stack3 + sizeof(guest_stack3), 2, va, SEL_UCODE64, SEL_UDATA);
+	user_enter((word)fn, (word)guest_stack3 + sizeof(guest_stack3), 2, va, SEL_UCODE64,
+		   SEL_UDATA);
 	return trap.vector;
 }
 
@@ -42,7 +44,7 @@ static int user_at(void (*fn)(void), uint64_t va)
 	do {                                                                                       \
 		CHECK_EQ(call, VEC_PF);                                                            \
 		/* TCG leaves P clear with a reserved bit; SDM vol. 3, 4.7 has it set. */          \
-		CHECK_EQ(trap.err, (code) & ~(guest_is_tcg && ((code) & 8) ? 1u : 0u));            \
+		CHECK_EQ(trap.err, (code) & ~(guest_is_tcg && ((code)&8) ? 1u : 0u));              \
 		CHECK_EQ(trap.cr2, va);                                                            \
 	} while (0)
 

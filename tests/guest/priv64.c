@@ -4,8 +4,8 @@
 
 const char guest_name[] = "priv64";
 
-#define MSR_STAR 0xc0000081
-#define MSR_LSTAR 0xc0000082
+#define MSR_STAR   0xc0000081
+#define MSR_LSTAR  0xc0000082
 #define MSR_SFMASK 0xc0000084
 #define STAR_VALUE ((uint64_t)(SEL_KCODE) << 32 | (uint64_t)(SEL_UCODE32 & ~3) << 48)
 
@@ -139,18 +139,19 @@ PRIVILEGED(p_popf, "pushq $0x3202; popfq; pushfq; pop %rax");
 
 static void privileged(void)
 {
-	static const char *const refused[] = { p_hlt,  p_cli,    p_sti,   p_in,    p_out,   p_insb,
-					       p_cr0,  p_cr3,    p_cr8,   p_dr7,   p_lgdt,  p_lidt,
-					       p_ltr,  p_lldt,   p_lmsw,  p_clts,  p_invlpg, p_invd,
-					       p_wbinvd, p_rdmsr, p_wrmsr, p_swapgs, p_sysret };
-	static const char *const allowed[] = { p_sgdt, p_smsw, p_str, p_rdtsc, p_cpuid };
+	static const char *const refused[] = {
+		p_hlt,    p_cli,  p_sti,	p_in,	 p_out,	  p_insb,   p_cr0,   p_cr3,
+		p_cr8,    p_dr7,  p_lgdt,	p_lidt,	 p_ltr,	  p_lldt,   p_lmsw,  p_clts,
+		p_invlpg, p_invd, p_wbinvd, p_rdmsr, p_wrmsr, p_swapgs, p_sysret};
+	static const char *const allowed[] = {p_sgdt, p_smsw, p_str, p_rdtsc, p_cpuid};
 	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		guest_check_eq((uint64_t)user_run(refused[i], 0), VEC_GP, (int)i, "privileged[i]");
 		guest_check_eq(trap.err, 0, (int)i, "its error code");
 		guest_check_eq(trap.cs, SEL_UCODE64, (int)i, "its CS");
 	}
 	for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		guest_check_eq((uint64_t)user_run(allowed[i], 0), VEC_USER_RETURN, (int)i, "allowed[i]");
+		guest_check_eq((uint64_t)user_run(allowed[i], 0), VEC_USER_RETURN, (int)i,
+				   "allowed[i]");
 	/* IOPL 3 permits CLI, STI and I/O. */
 	CHECK_EQ(user_run_flags(p_cli, 0, 2 | FLAG_IOPL3), VEC_USER_RETURN);
 	CHECK_EQ(user_run_flags(p_out, 0, 2 | FLAG_IOPL3), VEC_USER_RETURN);
@@ -211,16 +212,18 @@ static void iret(void)
 	CHECK_EQ(trap.err, 0);
 	/* To the same ring, RSP and SS are popped too. */
 	word top = sp - 64, got = 0;
-	CHECK_EQ(TRY("push $0x10\n\tpush %2\n\tpushfq\n\tpush $8\n\tlea 2f(%%rip), %%rax\n\tpush %%rax\n\t"
-		     "iretq\n2:\tmov %%rsp, %0\n\tmov trap_sp, %%rsp",
-		     OUTS("=&r"(got), "=&a"(dead)), "r"(top)),
+	CHECK_EQ(TRY("push $0x10\n\tpush %2\n\tpushfq\n\tpush $8\n\tlea 2f(%%rip), %%rax\n\tpush "
+			 "%%rax\n\t"
+			 "iretq\n2:\tmov %%rsp, %0\n\tmov trap_sp, %%rsp",
+			 OUTS("=&r"(got), "=&a"(dead)), "r"(top)),
 		 -1);
 	CHECK_EQ(got, top);
 	/* IRET to a null SS in ring 0 is fine in 64-bit mode. */
-	CHECK_EQ(TRY("push $0\n\tpush %1\n\tpushfq\n\tpush $8\n\tlea 2f(%%rip), %%rax\n\tpush %%rax\n\t"
-		     "iretq\n2:\tmov trap_sp, %%rsp\n\tmov $0x10, %%eax\n\tmov %%eax, %%ss",
-		     "=&a"(dead), "r"(top)),
-		 -1);
+	CHECK_EQ(
+		TRY("push $0\n\tpush %1\n\tpushfq\n\tpush $8\n\tlea 2f(%%rip), %%rax\n\tpush %%rax\n\t"
+		"iretq\n2:\tmov trap_sp, %%rsp\n\tmov $0x10, %%eax\n\tmov %%eax, %%ss",
+		"=&a"(dead), "r"(top)),
+		-1);
 }
 
 USER_CODE(user_gate, "mov %rsp, %r8; lcall *(%rdi); user_gate_back: mov %rsp, %rax; sub %r8, %rax");
@@ -231,10 +234,10 @@ static void call_gate(void)
 	struct {
 		uint32_t offset;
 		uint16_t sel;
-	} __attribute__((packed)) target = { 0, SEL_GATE | 3 };
+	} __attribute__((packed)) target = {0, SEL_GATE | 3};
 	word entry = (word)entry_gate;
-	guest_gdt[SEL_GATE / 8] = (entry & 0xffff) | SEL_KCODE << 16 | 0xecull << 40 |
-				  (entry >> 16 & 0xffff) << 48;
+	guest_gdt[SEL_GATE / 8] =
+		(entry & 0xffff) | SEL_KCODE << 16 | 0xecull << 40 | (entry >> 16 & 0xffff) << 48;
 	guest_gdt[SEL_GATE / 8 + 1] = entry >> 32;
 	CHECK_EQ(user_run(user_gate, (word)&target), VEC_USER_RETURN);
 	CHECK_EQ(seen[0], (word)guest_stack0 + sizeof(guest_stack0) - 32);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real-address mode and back (SDM vol. 3, 9.9 and chapter 21): segments, the interrupt vector table. */
+/* Real-address mode and back (SDM vol. 3, 9.9 and chapter 21): segments, the interrupt vector
+ * table. */
 #include "lib/guest.h"
 
 const char guest_name[] = "real32";
@@ -9,8 +10,7 @@ const char guest_name[] = "real32";
 
 void real_trip(void);
 extern char real_code[], real_code_end[];
-__asm__(
-	".text\n"
+__asm__(".text\n"
 	"real_trip: push %ebx; push %esi; push %edi; push %ebp\n"
 	"	mov %esp, real_esp\n"
 	"	sidt real_idt\n"
@@ -34,10 +34,10 @@ __asm__(
 	"1:	xor %ax, %ax; mov %ax, %ds; mov %ax, %ss; mov $0x7000, %sp\n"
 	"	mov %cs, %ax; mov %ax, 0x7000\n"
 	"	mov $0x1234, %ax; mov %ax, %es; mov %es, %bx; mov %bx, 0x7002\n"
-	"	movw $0xbeef, %es:0x10\n"                 /* linear 12350h */
+	"	movw $0xbeef, %es:0x10\n" /* linear 12350h */
 	"	int $0x60\n"
 	"	mov %ax, 0x7004\n"
-	"	xor %cx, %cx; mov $1, %ax; div %cx\n"     /* #DE: vector 0, RIP at the DIV */
+	"	xor %cx, %cx; mov $1, %ax; div %cx\n" /* #DE: vector 0, RIP at the DIV */
 	"2:	push $0xabcd; mov %sp, 0x7008; pop %dx; mov %dx, 0x700a\n"
 	"	mov $3f - real_code, %ax; push %cs; push %ax; lret\n"
 	"3:	movw $0x77, 0x700c\n"
@@ -47,7 +47,7 @@ __asm__(
 	"4:	.word 0xff; .long guest_gdt\n"
 	"real_int60: mov $0x6060, %ax; iret\n"
 	"real_de: push %bp; mov %sp, %bp; mov 2(%bp), %ax; mov %ax, 0x7006\n"
-	"	addw $2, 2(%bp); pop %bp; iret\n"         /* over the two bytes of DIV CX */
+	"	addw $2, 2(%bp); pop %bp; iret\n" /* over the two bytes of DIV CX */
 	"real_code_end:\n"
 	".code32\n");
 extern char real_int60[], real_de[];

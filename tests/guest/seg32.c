@@ -4,7 +4,7 @@
 
 const char guest_name[] = "seg32";
 
-#define N SEL_FREE
+#define N  SEL_FREE
 #define N2 (SEL_FREE + 8)
 
 static uint8_t area[8192] __attribute__((aligned(4096)));
@@ -77,7 +77,8 @@ static void types(void)
 	gdt_set(N, 0, 0xfffff, 0xc099);
 	CHECK_EQ(TRY("mov %w0, %%fs", NOTHING, "r"(N)), VEC_GP); /* execute-only */
 	CHECK_EQ(trap.err, N);
-	CHECK_EQ(TRY("mov %w0, %%ss", NOTHING, "r"(0)), VEC_GP); /* a null SS is never allowed here */
+	CHECK_EQ(TRY("mov %w0, %%ss", NOTHING, "r"(0)),
+		 VEC_GP); /* a null SS is never allowed here */
 	CHECK_EQ(trap.err, 0);
 	CHECK_HW_EQ(TRY("movl $0, %%cs:(%0)", NOTHING, "r"(area)), VEC_GP);
 	/* Code that can be read may be loaded and read, not written. */
@@ -92,7 +93,8 @@ static void types(void)
 	CHECK_EQ(zf & 1, 1);
 }
 
-/* What lies beyond the limit of the stack segment is #SS(0); here by way of EBP, which implies SS. */
+/* What lies beyond the limit of the stack segment is #SS(0); here by way of EBP, which implies SS.
+ */
 static void stack_segment(void)
 {
 	if (guest_is_tcg)
@@ -100,8 +102,9 @@ static void stack_segment(void)
 	/* The limit still covers the stack in use, so that the handler can run. */
 	gdt_set(N, 0, 0x1ff, 0xc093);
 	__asm__ volatile("mov %w0, %%ss" : : "r"(N));
-	CHECK_EQ(TRY("mov $0x200000, %%eax\n\txchg %%eax, %%ebp\n\tmov (%%ebp), %%edx\n\txchg %%eax, %%ebp",
-		     OUTS("=a"(dead), "=d"(dead))),
+	CHECK_EQ(TRY("mov $0x200000, %%eax\n\txchg %%eax, %%ebp\n\tmov (%%ebp), %%edx\n\txchg "
+			 "%%eax, %%ebp",
+			 OUTS("=a"(dead), "=d"(dead))),
 		 VEC_SS);
 	CHECK_EQ(trap.err, 0);
 	__asm__ volatile("mov %w0, %%ss" : : "r"(SEL_KDATA));
@@ -112,9 +115,12 @@ static void small_stack(void)
 {
 	uint32_t sp;
 	gdt_set(N, (word)area, 0xffff, 0x0093);
-	__asm__ volatile("mov %%esp, %%ecx\n\tmov %%ss, %%edx\n\tmov %w1, %%ss\n\tmov $0x12340004, %%esp\n\t"
-			 "pushl $0x55667788\n\tmov %%esp, %0\n\tmov %%edx, %%ss\n\tmov %%ecx, %%esp"
-			 : "=&a"(sp) : "r"(N) : "ecx", "edx", "memory");
+	__asm__ volatile(
+		"mov %%esp, %%ecx\n\tmov %%ss, %%edx\n\tmov %w1, %%ss\n\tmov $0x12340004, %%esp\n\t"
+		"pushl $0x55667788\n\tmov %%esp, %0\n\tmov %%edx, %%ss\n\tmov %%ecx, %%esp"
+		: "=&a"(sp)
+		: "r"(N)
+		: "ecx", "edx", "memory");
 	CHECK_EQ(sp, 0x12340000);
 	CHECK_EQ(*(uint32_t *)(void *)area, 0x55667788);
 }
@@ -131,7 +137,8 @@ __asm__(".text\n"
 	"	mov 20(%esp), %eax; mov %eax, seen+24\n"
 	"	mov %cs, %eax; mov %eax, seen+28\n"
 	"	lret $8\n");
-USER_CODE(user_gate, "mov %esp, %ebx; push $0x1111; push $0x2222; lcall $0x93, $0; user_gate_back: mov %esp, %eax; sub %ebx, %eax");
+USER_CODE(user_gate, "mov %esp, %ebx; push $0x1111; push $0x2222; lcall $0x93, $0; user_gate_back: "
+			 "mov %esp, %eax; sub %ebx, %eax");
 USER_CODE(user_call_kernel, "lcall $0x0b, $gate_entry");
 extern char user_gate_back[];
 
@@ -139,7 +146,8 @@ static void call_gates(void)
 {
 	word top = (word)guest_stack0 + sizeof(guest_stack0);
 	word e = (word)gate_entry;
-	uint64_t gate = (e & 0xffff) | SEL_KCODE << 16 | 0xec02ull << 32 | (uint64_t)(e & 0xffff0000) << 32;
+	uint64_t gate =
+		(e & 0xffff) | SEL_KCODE << 16 | 0xec02ull << 32 | (uint64_t)(e & 0xffff0000) << 32;
 	*(volatile uint64_t *)&guest_gdt[SEL_GATE / 8] = gate;
 	CHECK_EQ(user_run(user_gate, 0), VEC_USER_RETURN);
 	CHECK_EQ(seen[0], top - 24);
@@ -189,7 +197,7 @@ static void user_mode(void)
 	CHECK_EQ(trap.ss, SEL_UDATA);
 	CHECK_EQ(trap.sp, (word)guest_stack3 + sizeof(guest_stack3));
 	CHECK(trap.handler_sp >= (word)guest_stack0 &&
-	      trap.handler_sp < (word)guest_stack0 + sizeof(guest_stack0));
+		  trap.handler_sp < (word)guest_stack0 + sizeof(guest_stack0));
 	CHECK_EQ(user_run(user_hlt, 0), VEC_GP);
 	CHECK_EQ(user_run(user_ds, 0), VEC_GP);
 	CHECK_EQ(trap.err, SEL_KDATA);
@@ -197,8 +205,8 @@ static void user_mode(void)
 	CHECK_EQ(trap.ax, SEL_UDATA);
 	/* A DS that ring 3 may not have is null there. */
 	guest_trap_arm();
-	user_enter((word)user_segments, (word)guest_stack3 + sizeof(guest_stack3), 2, 0, SEL_UCODE32,
-		   SEL_UDATA);
+	user_enter((word)user_segments, (word)guest_stack3 + sizeof(guest_stack3), 2, 0,
+		   SEL_UCODE32, SEL_UDATA);
 	CHECK_EQ(trap.vector, VEC_USER_RETURN);
 	CHECK_EQ(trap.ax, 0);
 	CHECK_EQ(user_run(user_out, 0), VEC_GP);
@@ -216,7 +224,7 @@ static void exceptions(void)
 {
 	struct {
 		int32_t lo, hi;
-	} bounds = { 5, 10 };
+	} bounds = {5, 10};
 	/* BOUND EAX, [EDX] */
 	CHECK_EQ(TRY(".byte 0x62, 0x02", NOTHING, "a"(7), "d"(&bounds), "m"(bounds)), -1);
 	CHECK_EQ(TRY(".byte 0x62, 0x02", NOTHING, "a"(4), "d"(&bounds), "m"(bounds)), VEC_BR);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments in long mode: LAR LSL VERR VERW, loads, FS and GS, LDT, compatibility mode, far transfers. */
+/* Segments in long mode: LAR LSL VERR VERW, loads, FS and GS, LDT, compatibility mode, far
+ * transfers. */
 #include "lib/user.h"
 
 const char guest_name[] = "seg64";
@@ -15,14 +16,20 @@ static bool lar(unsigned sel, uint32_t *out)
 {
 	bool ok;
 	*out = 0;
-	__asm__ volatile("lar %2, %0\n\tsetz %1" : "+r"(*out), "=qm"(ok) : "r"(sel) : "memory", "cc");
+	__asm__ volatile("lar %2, %0\n\tsetz %1"
+			 : "+r"(*out), "=qm"(ok)
+			 : "r"(sel)
+			 : "memory", "cc");
 	return ok;
 }
 static bool lsl(unsigned sel, uint32_t *out)
 {
 	bool ok;
 	*out = 0;
-	__asm__ volatile("lsl %2, %0\n\tsetz %1" : "+r"(*out), "=qm"(ok) : "r"(sel) : "memory", "cc");
+	__asm__ volatile("lsl %2, %0\n\tsetz %1"
+			 : "+r"(*out), "=qm"(ok)
+			 : "r"(sel)
+			 : "memory", "cc");
 	return ok;
 }
 static bool verr(unsigned sel)
@@ -68,7 +75,8 @@ static void probes(void)
 	gdt_set(N, 0, 0xfffff, 0xc09f); /* conforming */
 	CHECK(verr(N | 3));
 	CHECK(lar(N | 3, &v));
-	/* System descriptors: TSS and LDT have a limit, gates have not; 64-bit interrupt gates are not seen. */
+	/* System descriptors: TSS and LDT have a limit, gates have not; 64-bit interrupt gates are
+	 * not seen. */
 	CHECK(lar(SEL_TSS, &v));
 	CHECK_EQ(v & 0xf00, 0xb00);
 	CHECK(lsl(SEL_TSS, &v));
@@ -107,13 +115,15 @@ static void loads(void)
 	CHECK_EQ(TRY("mov %w0, %%es", NOTHING, "r"(0)), -1);
 	CHECK_EQ(TRY("mov %w0, %%es", NOTHING, "r"(3)), -1);
 	/* A null SS at CPL 0 is allowed with RPL 0. */
-	CHECK_EQ(TRY("mov %w1, %%ss\n\tmov %2, %0\n\tmov %w0, %%ss", "=&r"(dead), "r"(0), "i"(SEL_KDATA)), -1);
+	CHECK_EQ(TRY("mov %w1, %%ss\n\tmov %2, %0\n\tmov %w0, %%ss", "=&r"(dead), "r"(0),
+			 "i"(SEL_KDATA)),
+		 -1);
 	CHECK_HW_EQ(TRY("mov %w0, %%ss", NOTHING, "r"(3)), VEC_GP);
 	__asm__ volatile("mov %w0, %%es" : : "r"(SEL_KDATA) : "memory");
 	struct {
 		uint32_t off;
 		uint16_t sel;
-	} __attribute__((packed)) ptr = { 0x1234, SEL_UDATA };
+	} __attribute__((packed)) ptr = {0x1234, SEL_UDATA};
 	CHECK_EQ(TRY("lfs %1, %k0", "=r"(dead), "m"(ptr)), -1);
 	CHECK_EQ(dead & 0xffffffff, 0x1234);
 	__asm__ volatile("mov %%fs, %0" : "=r"(es));
@@ -123,14 +133,17 @@ static void loads(void)
 
 static void bases(void)
 {
-	static const uint32_t words[4] = { 10, 20, 30, 40 };
+	static const uint32_t words[4] = {10, 20, 30, 40};
 	uint32_t v;
 	/* A selector load sets a 32-bit base; DS, ES, SS bases count for nothing. */
 	gdt_set(N, (uint32_t)(word)words, 0xfffff, 0xc093);
 	__asm__ volatile("mov %w1, %%fs\n\tmovl %%fs:4, %0" : "=r"(v) : "r"(N) : "memory");
 	CHECK_EQ(v, 20);
 	CHECK_EQ(rdmsr(0xc0000100), (word)words);
-	__asm__ volatile("mov %w1, %%es\n\tmovl %%es:(%2), %0" : "=r"(v) : "r"(N), "r"(&words[2]) : "memory");
+	__asm__ volatile("mov %w1, %%es\n\tmovl %%es:(%2), %0"
+			 : "=r"(v)
+			 : "r"(N), "r"(&words[2])
+			 : "memory");
 	CHECK_HW_EQ(v, 30);
 	wrmsr(0xc0000100, 0x10 + (word)words - 0x1000);
 	__asm__ volatile("movl %%fs:0xffc, %0" : "=r"(v));
@@ -153,7 +166,7 @@ static void bases(void)
 static void ldt(void)
 {
 	static uint64_t table[4] __attribute__((aligned(8)));
-	static const uint32_t words[2] = { 7, 8 };
+	static const uint32_t words[2] = {7, 8};
 	uint32_t v;
 	word got;
 	table[1] = desc_make((uint32_t)(word)words, 0xfffff, 0xc093);
@@ -188,12 +201,13 @@ uint32_t compat_var;
 __asm__(".text\n"
 	"compat_call: push %rbx; push %rbp; mov %rsp, %rbp\n"
 	"	lcall *compat_ptr(%rip)\n"
-	"	mov %rsp, %rcx; sub %rbp, %rcx; mov %rcx, compat_after; mov %rbp, %rsp; pop %rbp; pop %rbx; ret\n"
+	"	mov %rsp, %rcx; sub %rbp, %rcx; mov %rcx, compat_after; mov %rbp, %rsp; pop %rbp; "
+	"pop %rbx; ret\n"
 	".code32\n"
 	"compat_code: mov %edi, %eax\n"
-	"	inc %eax\n"                      /* 40h is INC here, a REX prefix there */
+	"	inc %eax\n" /* 40h is INC here, a REX prefix there */
 	"	pushl %eax; popl %ecx\n"
-	"	movl %ecx, (compat_var)\n"       /* absolute, not RIP-relative */
+	"	movl %ecx, (compat_var)\n" /* absolute, not RIP-relative */
 	"	addl $4, (compat_var)\n"
 	"	movl $compat_var, %edx; movl (%edx), %eax\n"
 	"	lretl\n"
@@ -210,7 +224,8 @@ static void compatibility(void)
 extern char compat_fault[], compat_user[];
 __asm__(".text\n.code32\n"
 	"compat_fault: mov $0, %eax; ud2\n"
-	"compat_user: mov $0xffffffff, %eax; inc %eax; sbb %eax, %eax; xor %ecx, %ecx; push %ebx; pop %ebx\n"
+	"compat_user: mov $0xffffffff, %eax; inc %eax; sbb %eax, %eax; xor %ecx, %ecx; push %ebx; "
+	"pop %ebx\n"
 	"	mov %esp, %eax; int $0x80\n"
 	".code64\n");
 
@@ -227,7 +242,7 @@ static void compatibility_user(void)
 	CHECK_EQ(trap.vector, VEC_UD);
 	CHECK_EQ(trap.ip, (word)compat_fault + 5);
 	/* SYSCALL is #UD here on Intel's processors. */
-	static const uint8_t sc[] = { 0x0f, 0x05 };
+	static const uint8_t sc[] = {0x0f, 0x05};
 	user_enter((word)sc, sp, 2, 0, SEL_UCODE32, SEL_UDATA);
 	CHECK_HW_EQ(trap.vector, VEC_UD);
 }
@@ -241,16 +256,22 @@ static void far_transfers(void)
 	word got = 0;
 	/* REX.W CALL FAR [RCX]: a 64-bit offset. */
 	ptr64.sel = SEL_KCODE;
-	__asm__ volatile("lea 1f(%%rip), %%rax\n\tmov %%rax, (%%rcx)\n\t.byte 0x48, 0xff, 0x19\n\tjmp 2f\n"
-			 "1:\tmov 8(%%rsp), %0\n\tlretq\n2:"
-			 : "=&r"(got), "+m"(ptr64) : "c"(&ptr64) : "rax", "memory");
+	__asm__ volatile(
+		"lea 1f(%%rip), %%rax\n\tmov %%rax, (%%rcx)\n\t.byte 0x48, 0xff, 0x19\n\tjmp 2f\n"
+		"1:\tmov 8(%%rsp), %0\n\tlretq\n2:"
+		: "=&r"(got), "+m"(ptr64)
+		: "c"(&ptr64)
+		: "rax", "memory");
 	CHECK_EQ(got, SEL_KCODE);
-	__asm__ volatile("lea 1f(%%rip), %%rax\n\tpush $8\n\tpush %%rax\n\tlretq\n\tud2\n1:" : : : "rax", "memory");
+	__asm__ volatile("lea 1f(%%rip), %%rax\n\tpush $8\n\tpush %%rax\n\tlretq\n\tud2\n1:"
+			 :
+			 :
+			 : "rax", "memory");
 	/* Selectors that cannot be called. */
 	struct {
 		uint32_t off;
 		uint16_t sel;
-	} __attribute__((packed)) ptr = { 0, SEL_KDATA };
+	} __attribute__((packed)) ptr = {0, SEL_KDATA};
 	CHECK_EQ(TRY("lcall *%0", NOTHING, "m"(ptr)), VEC_GP);
 	CHECK_EQ(trap.err, SEL_KDATA);
 	ptr.sel = 0;
@@ -272,7 +293,10 @@ USER_CODE(user_segments, "xor %eax, %eax; mov %ds, %ax; shl $16, %eax; mov %es, 
 
 static void outer_return(void)
 {
-	__asm__ volatile("mov %w0, %%ds\n\tmov %w1, %%es" : : "r"(SEL_KDATA), "r"(SEL_UDATA) : "memory");
+	__asm__ volatile("mov %w0, %%ds\n\tmov %w1, %%es"
+			 :
+			 : "r"(SEL_KDATA), "r"(SEL_UDATA)
+			 : "memory");
 	CHECK_EQ(user_run(user_segments, 0), VEC_USER_RETURN);
 	CHECK_EQ(trap.ax, SEL_UDATA);
 	word ds;

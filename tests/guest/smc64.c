@@ -21,7 +21,10 @@ static void emit_const(uint8_t *p, uint32_t imm)
 static uint32_t call(const volatile void *p)
 {
 	uint32_t v;
-	__asm__ volatile("call *%1" : "=a"(v) : "r"(p) : "memory", "cc", "rcx", "rdx", "rsi", "rdi");
+	__asm__ volatile("call *%1"
+			 : "=a"(v)
+			 : "r"(p)
+			 : "memory", "cc", "rcx", "rdx", "rsi", "rdi");
 	return v;
 }
 
@@ -64,12 +67,15 @@ static void following(void)
 static void block_copy(void)
 {
 	uint8_t *p = code;
-	static const uint8_t head[] = { 0xf3, 0xa4 }; /* rep movsb */
+	static const uint8_t head[] = {0xf3, 0xa4}; /* rep movsb */
 	__builtin_memcpy(p, head, 2);
 	emit_const(p + 2, 111);
 	emit_const(data, 222);
 	uint32_t v;
-	__asm__ volatile("call *%%rdx" : "=a"(v), "=&d"(dead) : "1"(p), "S"(data), "D"(p + 2), "c"(6) : "memory");
+	__asm__ volatile("call *%%rdx"
+			 : "=a"(v), "=&d"(dead)
+			 : "1"(p), "S"(data), "D"(p + 2), "c"(6)
+			 : "memory");
 	CHECK_EQ(v, 222);
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Single steps and breakpoints (SDM vol. 3, chapter 17): which boundaries trap, DR6, RF, shadows. */
+/* Single steps and breakpoints (SDM vol. 3, chapter 17): which boundaries trap, DR6, RF, shadows.
+ */
 #include "lib/user.h"
 
 const char guest_name[] = "step64";
 
 #define DR6_BASE 0xffff0ff0u
-#define DR6_BS 0x4000u
-#define DR6_BD 0x2000u
-#define STEPS 64
+#define DR6_BS	 0x4000u
+#define DR6_BD	 0x2000u
+#define STEPS	 64
 
 static volatile word steps[STEPS], dr6s[STEPS];
 static volatile unsigned nsteps;
@@ -30,9 +31,10 @@ static bool step_hook(struct frame *f)
 	return true;
 }
 
-/* Every sequence sets TF with POPF, ends with another POPF, and has labels NAME_n at what must trap. */
+/* Every sequence sets TF with POPF, ends with another POPF, and has labels NAME_n at what must
+ * trap. */
 #define STEP_BEGIN "pushfq; pushfq; orq $0x100, (%rsp); popfq\n"
-#define STEP_END "popfq\n"
+#define STEP_END   "popfq\n"
 
 extern char plain_0[], plain_1[], plain_2[], plain_3[];
 extern char ss_1[], ss_2[];
@@ -45,17 +47,20 @@ void seq_rep(void);
 void seq_int(void);
 void seq_iret(void);
 void seq_pushf(void);
-__asm__(".text\n"
+__asm__(
+	".text\n"
 	"seq_plain:" STEP_BEGIN "nop\n plain_0: xor %eax, %eax\n plain_1: inc %eax\n plain_2:" STEP_END
 	"plain_3: ret\n"
 	/* No trap between MOV SS and the instruction behind it. */
 	"seq_ss: mov %ss, %eax\n" STEP_BEGIN "nop\n mov %eax, %ss\n ss_1: nop\n ss_2:" STEP_END "ret\n"
 	"seq_rep: lea steps_src(%rip), %rsi; lea steps_dst(%rip), %rdi; mov $3, %ecx; cld\n" STEP_BEGIN
 	"nop\n rep_0: rep movsb\n rep_1:" STEP_END "ret\n"
-	/* INT n clears TF on its way in; IRET brings it back, and the trap comes an instruction later. */
+	/* INT n clears TF on its way in; IRET brings it back, and the trap comes an instruction later.
+	 */
 	"seq_int:" STEP_BEGIN "nop\n int $0x42\n int_1: nop\n int_2:" STEP_END "ret\n"
 	"seq_iret: mov %rsp, %rdx; push $0x10; push %rdx; pushfq; orq $0x100, (%rsp); push $8\n"
-	"lea 1f(%rip), %rax; push %rax; iretq\n 1: nop\n iret_0: pushfq; \n iret_1: andq $~0x100, (%rsp); popfq; ret\n"
+	"lea 1f(%rip), %rax; push %rax; iretq\n 1: nop\n iret_0: pushfq; \n iret_1: andq $~0x100, "
+	"(%rsp); popfq; ret\n"
 	/* The image PUSHF stores has TF set. */
 	"seq_pushf:" STEP_BEGIN "pushfq; pop %rax\n" STEP_END "mov %rax, steps_flags\n ret\n");
 uint8_t steps_src[8] = "abcdefg", steps_dst[8];
@@ -66,7 +71,10 @@ static void step(void (*fn)(void))
 	nsteps = 0;
 	write_db6(DR6_BASE);
 	trap_hook = step_hook;
-	__asm__ volatile("call *%0" : : "r"(fn) : "rax", "rcx", "rdx", "rsi", "rdi", "memory", "cc");
+	__asm__ volatile("call *%0"
+			 :
+			 : "r"(fn)
+			 : "rax", "rcx", "rdx", "rsi", "rdi", "memory", "cc");
 	trap_hook = 0;
 }
 

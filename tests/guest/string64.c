@@ -105,13 +105,19 @@ static void compare(void)
 		dst[i] = src[i];
 	dst[5000] ^= 1;
 	word si = (word)src, di = (word)dst, cx = 8000, fl;
-	__asm__ volatile("repe cmpsb\n\tpushfq\n\tpop %3" : "+S"(si), "+D"(di), "+c"(cx), "=r"(fl) : : "memory", "cc");
+	__asm__ volatile("repe cmpsb\n\tpushfq\n\tpop %3"
+			 : "+S"(si), "+D"(di), "+c"(cx), "=r"(fl)
+			 :
+			 : "memory", "cc");
 	CHECK_EQ(cx, 8000 - 5001);
 	CHECK_EQ(si, (word)src + 5001);
 	CHECK(!(fl & FLAG_ZF));
 	/* All equal: stops by count with ZF set. */
 	cx = 1000;
-	__asm__ volatile("repe cmpsb\n\tpushfq\n\tpop %3" : "+S"(si), "+D"(di), "+c"(cx), "=r"(fl) : : "memory", "cc");
+	__asm__ volatile("repe cmpsb\n\tpushfq\n\tpop %3"
+			 : "+S"(si), "+D"(di), "+c"(cx), "=r"(fl)
+			 :
+			 : "memory", "cc");
 	CHECK_EQ(cx, 0);
 	CHECK(fl & FLAG_ZF);
 	/* SCAS looks for AL. */
@@ -137,7 +143,9 @@ static void count_zero(void)
 {
 	word si = 0x800000, di = PT_FREE + 0x100000000, cx = 0, fl;
 	/* Nothing is accessed and no flag changes. */
-	CHECK_EQ(TRY("stc\n\trepe cmpsb\n\tpushfq\n\tpop %3", OUTS("+S"(si), "+D"(di), "+c"(cx), "=&r"(fl))), -1);
+	CHECK_EQ(TRY("stc\n\trepe cmpsb\n\tpushfq\n\tpop %3",
+			 OUTS("+S"(si), "+D"(di), "+c"(cx), "=&r"(fl))),
+		 -1);
 	CHECK_EQ(si, 0x800000);
 	CHECK_EQ(di, PT_FREE + 0x100000000);
 	CHECK(fl & FLAG_CF);
@@ -148,7 +156,8 @@ static void count_zero(void)
 static void prefixes(void)
 {
 	fill();
-	/* Address size 32: ECX counts, ESI and EDI wrap to 32 bits and the high halves are cleared. */
+	/* Address size 32: ECX counts, ESI and EDI wrap to 32 bits and the high halves are cleared.
+	 */
 	word si = (word)src | 0xffffffff00000000, di = (word)dst | 0xffffffff00000000;
 	word cx = 10 | 0xffffffff00000000;
 	CHECK_EQ(TRY("addr32 rep movsb", OUTS("+S"(si), "+D"(di), "+c"(cx))), -1);

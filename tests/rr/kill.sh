@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 at any moment: either there is no trace, or it replays up to where it was cut off.
-# usage: kill.sh ROUNDS          RV_KILL_ROUNDS overrides
+# usage: kill.sh ROUNDS [LONGEST-DELAY-MS]     RV_KILL_ROUNDS overrides
 . "$(dirname "$0")/lib.sh"
 need "$kernel" "$initrd"
-rounds=${RV_KILL_ROUNDS:-${1:-3}}
+rounds=${RV_KILL_ROUNDS:-${1:-20}} longest=${2:-1100}
 RANDOM=${RV_SEED:-1}
 replayed=0 cut=0
 
 for ((i = 0; i < rounds; i++)); do
 	mapfile -t options < <(machine loop)
-	delay=$((RANDOM % 8000))
-	[ $i = 0 ] && delay=8000 # at least one that surely has something
+	options+=(--max-icount="${RV_KILL_ICOUNT:-200000000}")
+	delay=$((RANDOM % longest))
+	[ $i = 0 ] && delay=$longest # at least one that surely has something
 	"$RV" record -o t "${options[@]}" </dev/null >out 2>err &
 	pid=$!
 	sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
@@ -22,7 +23,11 @@ for ((i = 0; i < rounds; i++)); do
 		say "killed after ${delay} ms: no trace yet"
 		continue
 	fi
-	[ "$(json t complete)" = false ] || die "killed after $delay ms: complete is $(json t complete)"
+	if [ "$(json t complete)" = true ]; then
+		say "killed after ${delay} ms: it had ended"
+		rm -rf t
+		continue
+	fi
 	icount=$(json t icount)
 	"$RV" verify t >verified 2>&1 || die "killed after $delay ms: verify: status $?: $(cat verified)"
 	"$RV" replay t >replayed 2>replay.err || die "killed after $delay ms: replay: $(cat replay.err)"

@@ -26,6 +26,7 @@
 #define FS_REMOVE_FILE (1ull << 5)
 #define FS_MAKE_DIR (1ull << 7)
 #define FS_MAKE_REG (1ull << 8)
+#define FS_MAKE_SOCK (1ull << 9)
 #define FS_REFER (1ull << 13)
 #define FS_TRUNCATE (1ull << 14)
 #define FS_IOCTL_DEV (1ull << 15)
@@ -70,11 +71,14 @@ static uint64_t fs_allowed(enum sandbox_access access)
 	case SANDBOX_ACCESS_CREATE:
 		return FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE |
 		       FS_MAKE_DIR | FS_MAKE_REG | FS_REFER | FS_TRUNCATE;
+	case SANDBOX_ACCESS_SOCKET:
+		return FS_MAKE_SOCK | FS_REMOVE_FILE;
 	}
 	return 0;
 }
 
-int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
+int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, bool may_bind,
+		     struct rv_err *err)
 {
 	long abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
 	struct ruleset_attr attr = { 0 };
@@ -85,7 +89,7 @@ int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, struct r
 		return 0; /* no Landlock here: the seccomp filter is the fence */
 	attr.handled_access_fs = fs_handled(abi);
 	if (abi >= 4) {
-		attr.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
+		attr.handled_access_net = NET_CONNECT_TCP | (may_bind ? 0 : NET_BIND_TCP);
 		size = 2 * sizeof(uint64_t);
 	}
 	if (abi >= 6) {

@@ -15,7 +15,7 @@
 enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_MEMORY, OPT_CPUS, OPT_SERIAL, OPT_ENGINE, OPT_CLOCK,
 	OPT_DILATION, OPT_SEED, OPT_MAX_ICOUNT, OPT_STATS, OPT_DATE, OPT_CATCH_UP, OPT_SYNC,
-	OPT_NO_REBOOT, OPT_SANDBOX
+	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_CHECKPOINT_EVERY
 };
 
 const struct opt_spec machine_opt_specs[] = {
@@ -35,6 +35,9 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "sync", 0, "WHEN", OPT_SYNC, "record: fsync the log none, 1s (default) or chunk" },
 	{ "no-reboot", 0, NULL, OPT_NO_REBOOT, "a guest reset ends the run without a remark" },
 	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
+	{ "gdb", 0, "ADDR", OPT_GDB, "serve a debugger on unix:PATH, PORT (loopback) or HOST:PORT" },
+	{ "checkpoint-every", 0, "SECONDS", OPT_CHECKPOINT_EVERY,
+	  "record: checkpoints for time travel (default: 1; 0: none)" },
 	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
 };
 const size_t machine_opt_nspecs = RV_ARRAY_LEN(machine_opt_specs);
@@ -52,6 +55,7 @@ void machine_opts_init(struct machine_opts *o)
 		.max_icount = ICOUNT_MAX,
 		.sync = EVLOG_SYNC_1S,
 		.sandbox = true,
+		.checkpoint_every = 1000000000,
 	};
 }
 
@@ -180,6 +184,14 @@ int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_er
 					  "YYYY-MM-DDTHH:MM:SS (UTC)", value);
 		o->date_given = true;
 		return 0;
+	case OPT_GDB:
+		o->gdb = value;
+		return 0;
+	case OPT_CHECKPOINT_EVERY:
+		if (!parse_seconds(value, &o->checkpoint_every))
+			return rv_err_set(err, RV_EUSAGE,
+					  "--checkpoint-every=%.80s: not a number of seconds", value);
+		return 0;
 	case OPT_STATS:
 		o->stats = true;
 		return 0;
@@ -211,6 +223,8 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 	if (o->catch_up && o->clock == LIVE_CLOCK_VIRTUAL)
 		return rv_err_set(err, RV_EUSAGE,
 				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
+	if (o->gdb && !(o->engine->caps & ENGINE_CAP_BREAK))
+		return rv_err_set(err, RV_EUSAGE, "--gdb: needs --engine=exact");
 	if (!(o->engine->caps & ENGINE_CAP_EXACT)) {
 		if (o->clock == LIVE_CLOCK_VIRTUAL)
 			return rv_err_set(err, RV_EUSAGE,

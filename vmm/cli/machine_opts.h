@@ -26,6 +26,8 @@ struct machine_opts {
 	enum evlog_sync sync;
 	bool no_reboot;
 	bool sandbox;
+	const char *gdb;           /* NULL: no debugger */
+	uint64_t checkpoint_every; /* ns of host time; 0: none */
 };
 
 extern const struct opt_spec machine_opt_specs[];

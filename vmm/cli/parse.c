@@ -72,6 +72,26 @@ bool parse_size(const char *text, uint64_t *out)
 	return true;
 }
 
+bool parse_seconds(const char *text, uint64_t *ns)
+{
+	uint64_t whole, part = 0, unit = 1000000000;
+
+	if (!take_number(&text, 10, &whole) || whole > unit)
+		return false;
+	if (*text == '.') {
+		if (!text[1])
+			return false;
+		for (text++; *text >= '0' && *text <= '9' && unit > 1; text++) {
+			unit /= 10;
+			part += (uint64_t)(*text - '0') * unit;
+		}
+	}
+	if (*text)
+		return false;
+	*ns = whole * 1000000000 + part;
+	return true;
+}
+
 static bool take_digits(const char **text, unsigned n, unsigned *out)
 {
 	unsigned v = 0;

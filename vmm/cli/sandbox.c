@@ -30,13 +30,17 @@
 
 #define PROFILE_BIT(p) (1u << (p))
 #define FOR_ALL 0xffu
-#define FOR_RECORD PROFILE_BIT(SANDBOX_RECORD)
+#define FOR_RECORD (PROFILE_BIT(SANDBOX_RECORD) | PROFILE_BIT(SANDBOX_RECORD_GDB))
 #define FOR_KVM PROFILE_BIT(SANDBOX_RUN_KVM)
-#define FOR_READERS (PROFILE_BIT(SANDBOX_REPLAY) | PROFILE_BIT(SANDBOX_VERIFY))
+#define FOR_READERS                                                                                \
+	(PROFILE_BIT(SANDBOX_REPLAY) | PROFILE_BIT(SANDBOX_VERIFY) | PROFILE_BIT(SANDBOX_REPLAY_GDB))
+#define FOR_GDB                                                                                    \
+	(PROFILE_BIT(SANDBOX_RUN_GDB) | PROFILE_BIT(SANDBOX_RECORD_GDB) | PROFILE_BIT(SANDBOX_REPLAY_GDB))
 
 const char *sandbox_profile_name(enum sandbox_profile profile)
 {
-	static const char *const names[] = { "run", "record", "replay", "verify", "run kvm" };
+	static const char *const names[] = { "run", "record", "replay", "verify", "run kvm",
+					     "run gdb", "record gdb", "replay gdb" };
 
 	return names[profile];
 }
@@ -60,7 +64,7 @@ static int set_caps(uint32_t keep, struct rv_err *err)
 	return 0;
 }
 
-int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
+static int prepare(const struct sandbox_path *paths, unsigned npaths, bool may_bind, struct rv_err *err)
 {
 	int rc;
 
@@ -74,7 +78,17 @@ int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv
 	if (rc)
 		return rc;
 	/* The leak checker reads /proc at exit. */
-	return SANITIZED ? 0 : sandbox_landlock(paths, npaths, err);
+	return SANITIZED ? 0 : sandbox_landlock(paths, npaths, may_bind, err);
+}
+
+int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
+{
+	return prepare(paths, npaths, false, err);
+}
+
+int sandbox_prepare_tcp(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
+{
+	return prepare(paths, npaths, true, err);
 }
 
 /* ---- system calls ---- */
@@ -118,6 +132,11 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(fallocate), FOR_RECORD }, { SCMP_SYS(sync_file_range), FOR_RECORD },
 	{ SCMP_SYS(renameat), FOR_RECORD }, { SCMP_SYS(renameat2), FOR_RECORD },
 	{ SCMP_SYS(unlinkat), FOR_RECORD },
+	/* serving a debugger; its socket listens already and is removed at the end, gdb itself is reaped */
+	{ SCMP_SYS(accept), FOR_GDB }, { SCMP_SYS(accept4), FOR_GDB }, { SCMP_SYS(recvfrom), FOR_GDB },
+	{ SCMP_SYS(sendto), FOR_GDB }, { SCMP_SYS(recvmsg), FOR_GDB }, { SCMP_SYS(sendmsg), FOR_GDB },
+	{ SCMP_SYS(shutdown), FOR_GDB }, { SCMP_SYS(setsockopt), FOR_GDB },
+	{ SCMP_SYS(unlink), FOR_GDB }, { SCMP_SYS(rmdir), FOR_GDB }, { SCMP_SYS(wait4), FOR_GDB },
 	/* the tick that ends a stretch of KVM_RUN */
 	{ SCMP_SYS(timer_create), FOR_KVM }, { SCMP_SYS(timer_settime), FOR_KVM },
 	{ SCMP_SYS(timer_delete), FOR_KVM },

@@ -24,6 +24,8 @@
 enum sandbox_profile {
 	SANDBOX_RUN, SANDBOX_RECORD, SANDBOX_REPLAY, SANDBOX_VERIFY,
 	SANDBOX_RUN_KVM, /* run, and the calls that enter the guest by /dev/kvm */
+	/* With a debugger: what the name says, and serving a listening socket that exists already. */
+	SANDBOX_RUN_GDB, SANDBOX_RECORD_GDB, SANDBOX_REPLAY_GDB,
 };
 const char *sandbox_profile_name(enum sandbox_profile profile);
 
@@ -31,6 +33,7 @@ enum sandbox_access {
 	SANDBOX_ACCESS_READ,   /* files below a directory, or one file: read */
 	SANDBOX_ACCESS_DEVICE, /* a terminal: read, write, set its mode */
 	SANDBOX_ACCESS_CREATE, /* a directory: make, write, rename, remove below it */
+	SANDBOX_ACCESS_SOCKET, /* a directory: make and remove a socket in it */
 };
 struct sandbox_path {
 	int fd; /* O_PATH descriptor; entries with fd < 0 are skipped. Not closed here. */
@@ -38,9 +41,12 @@ struct sandbox_path {
 };
 
 int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err);
+/* The same for a process that is still to listen on a TCP port; the filter forbids it later. */
+int sandbox_prepare_tcp(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err);
 int sandbox_enter(enum sandbox_profile profile, bool force, struct rv_err *err);
 
 /* landlock.c: 0 also when the kernel has no Landlock. */
-int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err);
+int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, bool may_bind,
+		     struct rv_err *err);
 
 #endif

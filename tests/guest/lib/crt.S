@@ -185,7 +185,7 @@ trap_resume32:
 #endif
 
 #ifdef __x86_64__
-/* uint64_t user_enter(rip, rsp, rflags, arg, cs, ss): IRETQ to another privilege level or mode; returns
+/* uint64_t user_enter(rip, rsp, rflags, arg, cs, ss): IRETQ to another ring or mode; returns
  * RAX of the trap that came back. */
 	.globl user_enter
 user_enter:

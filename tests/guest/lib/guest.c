@@ -39,7 +39,7 @@ struct dtable {
 	uint16_t limit;
 	word base;
 } __attribute__((packed));
-struct dtable guest_gdtr = { sizeof(guest_gdt) - 1, (word)guest_gdt };
+struct dtable guest_gdtr = {sizeof(guest_gdt) - 1, (word)guest_gdt};
 #ifdef __x86_64__
 #define GATE_SIZE 16
 #else
@@ -222,7 +222,7 @@ void guest_start(void)
 	idt_set(VEC_BP, (word)trap_entries + 16 * VEC_BP, 3, 0xe, 0);
 	idt_set(VEC_OF, (word)trap_entries + 16 * VEC_OF, 3, 0xe, 0);
 	idt_set(VEC_USER_RETURN, (word)trap_entries + 16 * VEC_USER_RETURN, 3, 0xe, 0);
-	struct dtable idtr = { sizeof(guest_idt) - 1, (word)guest_idt };
+	struct dtable idtr = {sizeof(guest_idt) - 1, (word)guest_idt};
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 
 	word top = (word)guest_stack0 + sizeof(guest_stack0);
@@ -239,9 +239,9 @@ void guest_start(void)
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
 
 	/* All interrupt lines masked, vectors 20h to 2Fh. */
-	static const uint8_t init[][2] = { { 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 },
-					   { 0x21, 4 },    { 0xa1, 2 },    { 0x21, 1 },    { 0xa1, 1 },
-					   { 0x21, 0xff }, { 0xa1, 0xff } };
+	static const uint8_t init[][2] = {{0x20, 0x11}, {0xa0, 0x11}, {0x21, 0x20}, {0xa1, 0x28},
+					  {0x21, 4},	{0xa1, 2},    {0x21, 1},    {0xa1, 1},
+					  {0x21, 0xff}, {0xa1, 0xff}};
 	for (unsigned i = 0; i < sizeof(init) / sizeof(init[0]); i++)
 		outb(init[i][0], init[i][1]);
 

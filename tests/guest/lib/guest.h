@@ -18,29 +18,29 @@
 typedef uintptr_t word; /* a general register of this mode */
 
 #ifdef __x86_64__
-#define W "q"
+#define W  "q"
 #define SP "%%rsp"
 #define BP "%%rbp"
 #define AX "%%rax"
 #else
-#define W "l"
+#define W  "l"
 #define SP "%%esp"
 #define BP "%%ebp"
 #define AX "%%eax"
 #endif
 
 /* GDT (guest.c): SYSCALL, SYSRET, SYSENTER and SYSEXIT find what they expect. */
-#define SEL_KCODE 0x08
-#define SEL_KDATA 0x10
+#define SEL_KCODE   0x08
+#define SEL_KDATA   0x10
 #define SEL_UCODE32 0x1b
-#define SEL_UDATA 0x23
+#define SEL_UDATA   0x23
 #define SEL_UCODE64 0x2b
-#define SEL_UDATA2 0x33
+#define SEL_UDATA2  0x33
 #define SEL_KCODE32 0x38
-#define SEL_LDT 0x40  /* 0x40 and 0x48 */
-#define SEL_FREE 0x50 /* 0x50 to 0x78: for tests */
-#define SEL_TSS 0x80  /* 0x80 and 0x88 */
-#define SEL_GATE 0x90 /* 0x90 and 0x98 */
+#define SEL_LDT	    0x40 /* 0x40 and 0x48 */
+#define SEL_FREE    0x50 /* 0x50 to 0x78: for tests */
+#define SEL_TSS	    0x80 /* 0x80 and 0x88 */
+#define SEL_GATE    0x90 /* 0x90 and 0x98 */
 #define GDT_ENTRIES 32
 extern uint64_t guest_gdt[GDT_ENTRIES];
 
@@ -68,7 +68,7 @@ extern volatile unsigned irq_count[256];
 
 word user_enter(word ip, word sp, word flags, word arg, word cs, word ss);
 extern char trap_entries[]; /* 16 bytes a vector */
-extern word dead; /* for outputs nobody looks at */
+extern word dead;	    /* for outputs nobody looks at */
 extern char boot_stack_top[];
 extern uint64_t boot_pml4[];
 
@@ -80,8 +80,7 @@ void guest_trap_arm(void);
 				 "mov" W " " SP ", trap_sp\n\t"                                    \
 				 "mov" W " " BP ", trap_bp\n\t" text "\n1:\n\t"                    \
 				 "mov" W " $0, trap_resume"                                        \
-				 : outs                                                            \
-				 : __VA_ARGS__                                                     \
+				 : outs:__VA_ARGS__                                                \
 				 : "memory", "cc");                                                \
 		trap.vector;                                                                       \
 	})
@@ -95,7 +94,7 @@ void guest_print(const char *s);
 void guest_print_hex(uint64_t v);
 void guest_check(bool ok, int line, const char *what);
 void guest_check_eq(uint64_t a, uint64_t b, int line, const char *what);
-#define CHECK(c) guest_check((c), __LINE__, #c)
+#define CHECK(c)       guest_check((c), __LINE__, #c)
 #define CHECK_EQ(a, b) guest_check_eq((uint64_t)(a), (uint64_t)(b), __LINE__, #a " == " #b)
 void guest_run(const char *name, void (*fn)(void));
 #define RUN(fn) guest_run(#fn, fn)
@@ -120,8 +119,8 @@ struct tss {
 	uint64_t rsp[3], unused1, ist[7], unused2;
 	uint16_t unused3, iomap;
 #else
-	uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp,
-		esi, edi, es, cs, ss, ds, fs, gs, ldt;
+	uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp,
+	    ebp, esi, edi, es, cs, ss, ds, fs, gs, ldt;
 	uint16_t trap, iomap;
 #endif
 	uint8_t iobits[8192 + 1];
@@ -159,7 +158,9 @@ static inline uint64_t rdtsc(void)
 }
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(sub));
 }
 #define DEFINE_REG(name)                                                                           \
 	static inline word read_##name(void)                                                       \
@@ -195,42 +196,42 @@ static inline void write_flags(word v)
 	__asm__ volatile("push %0\n\tpopf" : : "r"(v) : "memory", "cc");
 }
 
-#define VEC_DE 0
-#define VEC_DB 1
-#define VEC_NMI 2
-#define VEC_BP 3
-#define VEC_OF 4
-#define VEC_BR 5
-#define VEC_UD 6
-#define VEC_NM 7
-#define VEC_DF 8
-#define VEC_TS 10
-#define VEC_NP 11
-#define VEC_SS 12
-#define VEC_GP 13
-#define VEC_PF 14
-#define VEC_MF 16
-#define VEC_AC 17
-#define VEC_XM 19
+#define VEC_DE		0
+#define VEC_DB		1
+#define VEC_NMI		2
+#define VEC_BP		3
+#define VEC_OF		4
+#define VEC_BR		5
+#define VEC_UD		6
+#define VEC_NM		7
+#define VEC_DF		8
+#define VEC_TS		10
+#define VEC_NP		11
+#define VEC_SS		12
+#define VEC_GP		13
+#define VEC_PF		14
+#define VEC_MF		16
+#define VEC_AC		17
+#define VEC_XM		19
 #define VEC_USER_RETURN 0x80 /* INT 80h with DPL 3: user code comes back with it */
 
-#define FLAG_CF 0x1
-#define FLAG_ZF 0x40
-#define FLAG_TF 0x100
-#define FLAG_IF 0x200
-#define FLAG_DF 0x400
+#define FLAG_CF	   0x1
+#define FLAG_ZF	   0x40
+#define FLAG_TF	   0x100
+#define FLAG_IF	   0x200
+#define FLAG_DF	   0x400
 #define FLAG_IOPL3 0x3000
-#define FLAG_NT 0x4000
-#define FLAG_RF 0x10000
-#define FLAG_AC 0x40000
+#define FLAG_NT	   0x4000
+#define FLAG_RF	   0x10000
+#define FLAG_AC	   0x40000
 
-#define PTE_P 1ull
+#define PTE_P  1ull
 #define PTE_RW 2ull
 #define PTE_US 4ull
-#define PTE_A 0x20ull
-#define PTE_D 0x40ull
+#define PTE_A  0x20ull
+#define PTE_D  0x40ull
 #define PTE_PS 0x80ull
-#define PTE_G 0x100ull
+#define PTE_G  0x100ull
 #define PTE_NX (1ull << 63)
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* User-mode snippets: USER_CODE(name, "instructions") ends in INT 80h; user_run() gives the vector that
- * came back, and what was in RAX is in trap.ax. The argument is in RDI (EDI). */
+/* User-mode snippets: USER_CODE(name, "instructions") ends in INT 80h; user_run() gives the vector
+ * that came back, and what was in RAX is in trap.ax. The argument is in RDI (EDI). */
 #ifndef GUEST_USER_H
 #define GUEST_USER_H
 

@@ -158,7 +158,8 @@ static void test_exec_rep(void **state)
 		OPEN(g, code_stos);
 		set(&g, ENGINE_BREAK_EXEC, TEXT + 10, 0);
 		do {
-			assert_int_equal(OPS.run(g.e, 0, vclock_icount(g.clock) + every, &g.stop), 0);
+			icount_t until = vclock_icount(g.clock) + every;
+			assert_int_equal(OPS.run(g.e, 0, until, &g.stop), 0);
 			if (g.stop.reason != ENGINE_EXIT_DEBUG)
 				continue;
 			ASSERT_BREAK(g, ENGINE_BREAK_EXEC, TEXT + 10, at++);
@@ -185,6 +186,28 @@ static void test_exec_shadow(void **state)
 	go(&g, 100);
 	ASSERT_END(g, ENGINE_EXIT_HALT, 4);
 	guest_close(&g);
+}
+
+/* A shadow over a repeated instruction ends with its first iteration, wherever runs end. */
+GUEST_CODE(code_shadow_rep, "mov $0x10, %eax\n mov $0x30000, %edi\n mov $8, %ecx\n mov %eax, %ss\n"
+			    "rep stosb\n hlt");
+
+static void test_shadow_rep(void **state)
+{
+	(void)state;
+	for (unsigned every = 1; every < 8; every++) {
+		struct guest g;
+		OPEN(g, code_shadow_rep);
+		go(&g, 4);
+		assert_true(g.s.shadow_ss);
+		bus_pins(g.bus, 0)->nmi = true;
+		do {
+			go(&g, vclock_icount(g.clock) + every);
+		} while (g.stop.reason == ENGINE_EXIT_ICOUNT);
+		ASSERT_END(g, ENGINE_EXIT_HALT, 4 + 1 + 1 + 1); /* iteration, NMI, HLT */
+		assert_int_equal(g.s.gpr[CPU_RCX], 7);
+		guest_close(&g);
+	}
 }
 
 /* Where nothing is mapped nothing is executed, and a stop sets no accessed bit. */
@@ -235,7 +258,7 @@ static void test_watch_rep_pages(void **state)
 	struct guest g;
 	(void)state;
 	OPEN(g, code_stosq);
-	set(&g, ENGINE_BREAK_WRITE, DATA + 0x1ffc, 8); /* the end of a page and the start of the next */
+	set(&g, ENGINE_BREAK_WRITE, DATA + 0x1ffc, 8); /* across the end of a page */
 	go(&g, 10000);
 	ASSERT_BREAK(g, ENGINE_BREAK_WRITE, DATA + 0x1ffc, 3 + 1024);
 	go(&g, 10000);
@@ -316,7 +339,7 @@ static void test_watch_crossing(void **state)
 	guest_close(&g);
 }
 
-/* A faulting instruction hits nothing, though its first load was done; the delivery's frame does. */
+/* A faulting instruction hits nothing, though its load was done; the delivery's frame does. */
 GUEST_CODE(code_faulting, "mov $0x30000, %esi\n movabs $0x8000000000, %rdi\n movsq\n hlt");
 
 static void test_watch_fault(void **state)
@@ -469,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_exec_counts),   cmocka_unit_test(test_exec_until),
 		cmocka_unit_test(test_exec_many),     cmocka_unit_test(test_exec_rep),
 		cmocka_unit_test(test_exec_shadow),   cmocka_unit_test(test_exec_unmapped),
+		cmocka_unit_test(test_shadow_rep),
 		cmocka_unit_test(test_watch_rep),     cmocka_unit_test(test_watch_rep_pages),
 		cmocka_unit_test(test_watch_kinds),   cmocka_unit_test(test_watch_until),
 		cmocka_unit_test(test_watch_crossing), cmocka_unit_test(test_watch_fault),

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "breaks.h"
 #include "cpu/model.h"
 #include "mmu.h"
 
@@ -20,6 +21,11 @@ struct xspot {
 	uint8_t *host; /* of the page in RAM; NULL: a device */
 	gpa_t gpa;     /* of the page, when host is NULL */
 };
+
+static inline bool watched(const struct xcpu *c, uint64_t lin, enum xaccess acc)
+{
+	return unlikely(c->breaks->nwatch) && xbreaks_page_watched(c->breaks, lin, acc);
+}
 
 static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user, struct xspot *s)
 {
@@ -38,7 +44,8 @@ static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user,
 		slow = &u->slow[user][lin >> RV_PAGE_SHIFT & (XMMU_SLOW - 1)];
 		if (slow->tag == tag) {
 			s->host = mem_page_host(m, slow->page);
-			if (!mem_page_flags(m, slow->page)) { /* an ordinary page again */
+			if (!mem_page_flags(m, slow->page) && !watched(c, lin, acc)) {
+				/* an ordinary page again */
 				slow->tag = XMMU_NO_TAG;
 				mem_page_touch(m, slow->page);
 				xmmu_tlb_fill(u, user, XACC_WRITE, lin, s->host);
@@ -55,8 +62,9 @@ static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user,
 	}
 	s->host = mem_page_host(m, page);
 	if (acc == XACC_READ) {
-		xmmu_tlb_fill(u, user, XACC_READ, lin, s->host);
-	} else if (!mem_page_flags(m, page)) {
+		if (!watched(c, lin, acc))
+			xmmu_tlb_fill(u, user, XACC_READ, lin, s->host);
+	} else if (!mem_page_flags(m, page) && !watched(c, lin, acc)) {
 		mem_page_touch(m, page);
 		xmmu_tlb_fill(u, user, XACC_WRITE, lin, s->host);
 	} else {
@@ -144,6 +152,17 @@ static unsigned spots_find(struct xcpu *c, unsigned seg, uint64_t lin, unsigned 
 	return first;
 }
 
+/* Watchpoints: n bytes at lin, the rest on the next page. */
+static inline void watch_check(struct xcpu *c, uint64_t lin, unsigned size, unsigned n,
+			       enum xaccess acc)
+{
+	if (likely(!c->breaks->nwatch))
+		return;
+	xbreaks_access(c, lin, n, acc);
+	if (n < size)
+		xbreaks_access(c, next_page(c, lin), size - n, acc);
+}
+
 static void read_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, void *out, unsigned size)
 {
 	struct xspot s[2];
@@ -151,6 +170,7 @@ static void read_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, void 
 	spot_read(c, &s[0], (unsigned)(lin & (RV_PAGE_SIZE - 1)), out, n);
 	if (unlikely(n < size))
 		spot_read(c, &s[1], 0, (uint8_t *)out + n, size - n);
+	watch_check(c, lin, size, n, XACC_READ);
 }
 
 static void write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, const void *data,
@@ -161,6 +181,7 @@ static void write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, cons
 	spot_write(c, &s[0], (unsigned)(lin & (RV_PAGE_SIZE - 1)), data, n);
 	if (unlikely(n < size))
 		spot_write(c, &s[1], 0, (const uint8_t *)data + n, size - n);
+	watch_check(c, lin, size, n, XACC_WRITE);
 }
 
 /* ---- alignment checks and data breakpoints: the tables are off, all accesses come here ---- */
@@ -205,8 +226,6 @@ static void check_after(struct xcpu *c, uint64_t lin, unsigned size, enum xacces
 			c->leave = true;
 		}
 	}
-	if (c->watch)
-		c->watch(c, lin, size, acc);
 }
 
 /* ---- the interface ---- */
@@ -241,6 +260,7 @@ void xmem_rmw_slow(struct xcpu *c, unsigned seg, uint64_t lin, unsigned size)
 	spot_read(c, &s[0], (unsigned)(lin & (RV_PAGE_SIZE - 1)), out, n);
 	if (n < size)
 		spot_read(c, &s[1], 0, out + n, size - n);
+	watch_check(c, lin, size, n, XACC_READ);
 	c->rmw.pending = true;
 	c->rmw.size = (uint8_t)size;
 	c->rmw.seg = (uint8_t)seg;

@@ -106,6 +106,7 @@ enum xaccess { XACC_READ = 0, XACC_WRITE = 1, XACC_FETCH = 2 };
 #define XMODE_REAL 0x4u /* CR0.PE = 0 */
 
 struct exact;   /* run.c: the engine, its block cache, breakpoints */
+struct xbreaks; /* breaks.c */
 struct xmmu;    /* mmu.c: tables and fill lists */
 
 struct xcpu {
@@ -118,7 +119,7 @@ struct xcpu {
 	bool leave;              /* leave the block after this instruction */
 	bool code64;             /* CS.L in long mode */
 	icount_t icount;         /* completed steps so far, this instruction not included */
-	icount_t until;          /* bulk REP must not pass it */
+	icount_t until;          /* bulk REP must not pass it; 0 after a watchpoint: the loop ends */
 	struct xtlb_entry *rd, *wr; /* tables of the current privilege; all-miss tables when alignment
 				     * checks or data breakpoints are on */
 	struct {                 /* a read-modify-write in flight off the fast path */
@@ -141,9 +142,7 @@ struct xcpu {
 				  * trap to deliver after it (run.c); c->leave is set with it */
 	uint32_t tlb_gen;        /* bumped when a fetch translation may have died: whatever maps a
 				  * linear RIP to a block must compare it */
-	/* Debugger watchpoints: when not NULL the fast tables are off (xcpu_mode_update()) and each
-	 * access calls it after it was done. */
-	void (*watch)(struct xcpu *c, uint64_t lin, unsigned size, enum xaccess acc);
+	struct xbreaks *breaks;  /* the debugger's: one set for all vCPUs, see breaks.h */
 	struct cpu_state s;      /* everything else; rflags holds the non-arithmetic bits */
 };
 

@@ -69,18 +69,43 @@ static inline uint64_t exact_lin(const struct xcpu *c)
 	return likely(c->mode & XMODE_64) ? c->rip : (uint32_t)(c->s.seg[CPU_CS].base + c->rip);
 }
 
-static inline struct xblock *exact_block(struct exact *e, struct xcpu *c)
+/* A block and how many of its instructions may run now; 0: there is an EXEC breakpoint here. */
+struct exact_run_of {
+	struct xblock *block;
+	uint64_t n;
+};
+
+static inline uint64_t exact_jump_key(const struct exact *e, const struct xcpu *c)
+{
+	return (uint64_t)(c->tlb_gen + xblocks_gen(e->blocks)) << 8 | c->mode << 1 | c->user;
+}
+
+/* Not in the jump cache. A block with a breakpoint never gets there, so its first instructions run
+ * as usual, and the next look-up is for the breakpoint's own address. */
+static __attribute__((noinline)) struct exact_run_of exact_block_find(struct exact *e,
+								      struct xcpu *c, uint64_t lin,
+								      struct xjump *j)
+{
+	struct exact_run_of r = { NULL, 0 };
+	if (xbreaks_exec_at(&e->breaks, lin))
+		return r; /* before anything is fetched */
+	r.block = xblocks_get(e->blocks, c, lin);
+	r.n = xbreaks_exec_before(&e->breaks, lin, r.block);
+	if (r.n == r.block->n) {
+		j->block = r.block;
+		j->lin = lin;
+		j->key = exact_jump_key(e, c); /* the look-up may have flushed either cache */
+	}
+	return r;
+}
+
+static inline struct exact_run_of exact_block(struct exact *e, struct xcpu *c)
 {
 	uint64_t lin = exact_lin(c);
-	uint64_t key = (uint64_t)(c->tlb_gen + xblocks_gen(e->blocks)) << 8 | c->mode << 1 | c->user;
 	struct xjump *j = &e->jump[c->index][(lin ^ lin >> XJUMP_BITS) & ((1u << XJUMP_BITS) - 1)];
-	if (likely(j->lin == lin && j->key == key && j->block->valid))
-		return j->block;
-	j->block = xblocks_get(e->blocks, c, lin);
-	j->lin = lin;
-	/* The look-up may have flushed either cache. */
-	j->key = (uint64_t)(c->tlb_gen + xblocks_gen(e->blocks)) << 8 | c->mode << 1 | c->user;
-	return j->block;
+	if (likely(j->lin == lin && j->key == exact_jump_key(e, c) && j->block->valid))
+		return (struct exact_run_of){ j->block, j->block->n };
+	return exact_block_find(e, c, lin, j);
 }
 
 static inline void exact_insns(struct xcpu *c, const struct dinsn *d, const struct dinsn *end)
@@ -125,7 +150,14 @@ static uint64_t exact_insn_breakpoint(const struct xcpu *c)
 	return hit;
 }
 
-/* One instruction with all that single steps, shadows and debug registers ask for. */
+/* The vCPU's own limit: this run()'s, or none left after a watchpoint. */
+static void exact_until_reset(const struct exact *e, struct xcpu *c)
+{
+	c->until = e->breaks.hit ? 0 : e->until;
+}
+
+/* One instruction, or one iteration of a repeated one, with all that single steps, shadows, debug
+ * registers and breakpoints ask for. */
 static void exact_step_slow(struct exact *e, struct xcpu *c)
 {
 	const bool tf = c->s.rflags & RFLAGS_TF;
@@ -141,14 +173,16 @@ static void exact_step_slow(struct exact *e, struct xcpu *c)
 			xraise(c, VEC_DB);
 		}
 	}
-	b = exact_block(e, c);
+	b = xblocks_get(e->blocks, c, exact_lin(c));
 	if (!(c->mode & XMODE_64))
 		(void)exact_within_limit(c, b, 1);
 	/* The shadow lasts for this instruction, faulting or not; RF until it completes. */
 	c->s.shadow_sti = c->s.shadow_ss = false;
 	c->s.rflags &= ~(uint64_t)RFLAGS_RF;
 	c->delivered = false;
+	c->until = c->icount + 1;
 	exact_insns(c, b->insn, b->insn + 1);
+	exact_until_reset(e, c);
 	if (rf && (b->insn[0].flags & (XD_REP | XD_REPNE)) && c->rip == rip)
 		c->s.rflags |= RFLAGS_RF; /* an unfinished REP is still the same instruction */
 	c->s.pending_db |= c->pending_db; /* data breakpoints */
@@ -266,11 +300,13 @@ static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
 		c->s.shadow_sti = c->s.shadow_ss = false;
 		c->s.dr6 |= c->fault_dr6;
 		c->fault_dr6 = 0;
+		e->breaks.hit = false;
+		exact_until_reset(e, c);
 		xdeliver(c, c->fault_vector, c->fault_has_err, c->fault_err, false, false);
 		c->icount++;
 	}
 	while (c->icount < c->until) {
-		struct xblock *b;
+		struct exact_run_of r;
 		uint64_t n;
 		if (unlikely(*e->moved || *e->attention)) {
 			*reason = ENGINE_EXIT_ATTENTION;
@@ -282,17 +318,21 @@ static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
 		}
 		if (unlikely(c->s.activity != CPU_RUNNING))
 			return;
-		if (exact_is_slow(c)) {
+		r.n = 0;
+		if (!exact_is_slow(c))
+			r = exact_block(e, c);
+		if (unlikely(r.n == 0)) {
+			if (xbreaks_exec_stop(c, exact_lin(c)))
+				return;
 			exact_step_slow(e, c);
 			continue;
 		}
-		b = exact_block(e, c);
 		n = c->until - c->icount;
-		if (n > b->n)
-			n = b->n;
+		if (n > r.n)
+			n = r.n;
 		if (unlikely(!(c->mode & XMODE_64)))
-			n = exact_within_limit(c, b, (unsigned)n);
-		exact_insns(c, b->insn, b->insn + n);
+			n = exact_within_limit(c, r.block, (unsigned)n);
+		exact_insns(c, r.block->insn, r.block->insn + n);
 	}
 }
 
@@ -316,7 +356,9 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	volatile enum engine_exit reason = ENGINE_EXIT_ICOUNT;
 
 	c->icount = vclock_icount(e->cfg.clock);
-	c->until = until;
+	e->until = until;
+	e->breaks.hit = false;
+	exact_until_reset(e, c);
 	if (e->epoch_seen != mem_epoch(e->cfg.mem)) {
 		e->epoch_seen = mem_epoch(e->cfg.mem);
 		for (unsigned i = 0; i < e->cfg.ncpus; i++)
@@ -326,11 +368,16 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	exact_loop(e, c, pins, &reason);
 	e->steps += c->icount;
 	vclock_set_icount(e->cfg.clock, c->icount);
-	if (c->s.activity == CPU_SHUTDOWN)
-		reason = ENGINE_EXIT_SHUTDOWN;
-	else if (reason == ENGINE_EXIT_ICOUNT && exact_halted(c, pins))
-		reason = ENGINE_EXIT_HALT;
 	memset(stop, 0, sizeof(*stop));
+	if (e->breaks.hit) {
+		reason = ENGINE_EXIT_DEBUG;
+		stop->break_kind = e->breaks.hit_kind;
+		stop->break_addr = e->breaks.hit_addr;
+	} else if (c->s.activity == CPU_SHUTDOWN) {
+		reason = ENGINE_EXIT_SHUTDOWN;
+	} else if (reason == ENGINE_EXIT_ICOUNT && exact_halted(c, pins)) {
+		reason = ENGINE_EXIT_HALT;
+	}
 	stop->reason = reason;
 	return RV_OK;
 }
@@ -356,20 +403,30 @@ static int exact_set_state(struct engine *engine, unsigned vcpu, const struct cp
 	return RV_OK;
 }
 
-static int exact_break(struct engine *engine, enum engine_break_kind kind, uint64_t addr,
-		       uint64_t len)
+static int exact_break_set(struct engine *engine, enum engine_break_kind kind, uint64_t addr,
+			   uint64_t len)
 {
-	(void)engine;
-	(void)kind;
-	(void)addr;
-	(void)len;
-	return RV_ENOTSUP; /* no ENGINE_CAP_BREAK */
+	struct exact *e = (struct exact *)engine;
+	int rc = xbreaks_set(&e->breaks, kind, addr, len);
+	for (unsigned i = 0; rc == RV_OK && i < e->cfg.ncpus; i++) {
+		if (kind == ENGINE_BREAK_EXEC)
+			e->cpu[i]->tlb_gen++; /* the jump cache may hold its block */
+		else
+			xmmu_flush(e->cpu[i]); /* the tables may hold its pages */
+	}
+	return rc;
+}
+
+/* What was kept out of the caches finds its way back at the next use. */
+static int exact_break_clear(struct engine *engine, enum engine_break_kind kind, uint64_t addr,
+			     uint64_t len)
+{
+	return xbreaks_clear(&((struct exact *)engine)->breaks, kind, addr, len);
 }
 
 static void exact_break_skip(struct engine *engine, icount_t icount)
 {
-	(void)engine;
-	(void)icount;
+	((struct exact *)engine)->breaks.skip = icount;
 }
 
 static int exact_translate(struct engine *engine, unsigned vcpu, uint64_t va, gpa_t *gpa)
@@ -418,6 +475,7 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	RV_ASSERT(cfg->ncpus >= 1 && cfg->ncpus <= CPU_MAX);
 	e->cfg = *cfg;
+	xbreaks_init(&e->breaks);
 	e->moved = vclock_moved_flag(cfg->clock);
 	e->attention = bus_attention(cfg->bus);
 	if (xblocks_create(&e->blocks, cfg->mem) != RV_OK)
@@ -436,6 +494,7 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 		for (unsigned k = 0; k < 1u << XJUMP_BITS; k++)
 			e->jump[i][k].key = UINT64_MAX;
 		c->e = e;
+		c->breaks = &e->breaks;
 		c->index = i;
 		cpu_state_reset(&s, i == 0);
 		xcpu_import(c, &s);
@@ -451,15 +510,15 @@ fail:
 
 const struct engine_ops engine_exact_ops = {
 	.name = "exact",
-	.caps = ENGINE_CAP_EXACT | ENGINE_CAP_STEP,
+	.caps = ENGINE_CAP_EXACT | ENGINE_CAP_BREAK | ENGINE_CAP_STEP,
 	.create = exact_create,
 	.destroy = exact_destroy,
 	.run = exact_run,
 	.kick = exact_kick,
 	.get_state = exact_get_state,
 	.set_state = exact_set_state,
-	.break_set = exact_break,
-	.break_clear = exact_break,
+	.break_set = exact_break_set,
+	.break_clear = exact_break_clear,
 	.break_skip = exact_break_skip,
 	.translate = exact_translate,
 	.flush = exact_flush,

@@ -4,6 +4,7 @@
 #define RV_EXACT_RUN_H
 
 #include "block.h"
+#include "breaks.h"
 
 /* Jump cache: linear RIP -> block, for the current mappings of a vCPU. */
 #define XJUMP_BITS 12u
@@ -20,6 +21,8 @@ struct exact {
 	uint64_t steps;
 	uint64_t tlb_misses, tlb_flushes;
 	const bool *moved, *attention;
+	icount_t until; /* of this run(); the vCPU's own may be lower for a moment */
+	struct xbreaks breaks;
 	struct xcpu *cpu[CPU_MAX];
 	struct xjump *jump[CPU_MAX];
 };

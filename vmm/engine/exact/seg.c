@@ -408,7 +408,7 @@ void xcpu_mode_update(struct xcpu *c)
 		mode |= XMODE_REAL;
 	c->mode = mode;
 	c->user = xcpl(c) == 3;
-	checks = (c->s.dr7 & 0xff) || c->watch ||
+	checks = (c->s.dr7 & 0xff) ||
 		 (c->user && (c->s.cr0 & CR0_AM) && (c->s.rflags & RFLAGS_AC));
 	c->rd = checks ? c->mmu->miss : c->mmu->tab[c->user][XACC_READ];
 	c->wr = checks ? c->mmu->miss : c->mmu->tab[c->user][XACC_WRITE];

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Breakpoints and watchpoints of a debugger, by linear address, one set for
+ * all vCPUs. None of it is seen by the guest or by icount.
+ *
+ * EXEC: a hit is a boundary whose next instruction is at the address, found
+ * before that instruction is fetched, so that no accessed bit is set early.
+ * Whether a boundary is a hit depends on the state alone: an instruction that
+ * faults is met again when it is tried again, and a repeated string
+ * instruction before each iteration. Where nothing is mapped there is no hit.
+ * Blocks with a breakpoint stay out of the jump cache (run.c); all others run
+ * as if there were none.
+ *
+ * Watchpoints: every load and store of an instruction or of a delivery, also
+ * the implicit ones (stacks, descriptors, IDT, TSS). Not instruction fetches,
+ * page walks and DMA. Watched pages stay out of the TLB's tables (access.c), so
+ * each access to them comes to xbreaks_access(); all others run at full speed.
+ */
+#ifndef RV_EXACT_BREAKS_H
+#define RV_EXACT_BREAKS_H
+
+#include "block.h"
+
+#define XBREAKS_EXEC 1024u /* addresses */
+#define XBREAKS_WATCH 64u  /* ranges */
+
+struct xbreak_exec {
+	uint64_t addr;
+	uint32_t count;
+};
+
+struct xbreak_watch {
+	uint64_t first, last; /* bytes */
+	enum engine_break_kind kind;
+	uint32_t count;
+};
+
+struct xbreaks {
+	unsigned nexec, nwatch;
+	icount_t skip; /* EXEC breakpoints are not met at this icount */
+	bool hit;      /* what follows was met since run() began */
+	enum engine_break_kind hit_kind;
+	uint64_t hit_addr;
+	struct xbreak_watch watch[XBREAKS_WATCH];
+	struct xbreak_exec exec[XBREAKS_EXEC]; /* ascending */
+};
+
+void xbreaks_init(struct xbreaks *k);
+/* RV_OK, RV_EINVAL for an impossible kind or range, RV_ENOSPC: no room. After setting one the
+ * caller drops what was cached without knowing of it. */
+int xbreaks_set(struct xbreaks *k, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+/* RV_OK, or RV_ENOENT if it is not set. */
+int xbreaks_clear(struct xbreaks *k, enum engine_break_kind kind, uint64_t addr, uint64_t len);
+
+/* Is there an EXEC breakpoint at this address? */
+bool xbreaks_exec_at(const struct xbreaks *k, uint64_t lin);
+/* How many of the block's instructions come before the first one that has a breakpoint. */
+unsigned xbreaks_exec_before(const struct xbreaks *k, uint64_t lin, const struct xblock *b);
+/* At a boundary, next instruction at lin: if run() is to stop, true and the hit recorded. */
+bool xbreaks_exec_stop(struct xcpu *c, uint64_t lin);
+
+/* Must the page of lin stay out of the table of this kind of access? A watched read keeps it out of
+ * the write table too: a read-modify-write reads through that one. */
+bool xbreaks_page_watched(const struct xbreaks *k, uint64_t lin, enum xaccess acc);
+/* [lin, lin + size), within one page, was just read or written: records the first watchpoint that
+ * matches and makes run() stop after this instruction. */
+void xbreaks_access(struct xcpu *c, uint64_t lin, unsigned size, enum xaccess acc);
+
+#endif
