@@ -67,7 +67,7 @@ static uint64_t agent_operand(const uint8_t *p, size_t n)
 
 static bool agent_starts_get(const uint8_t *starts, size_t at)
 {
-	return (starts[at / 8] >> at % 8 & 1u) != 0;
+	return ((unsigned)starts[at / 8] >> at % 8 & 1u) != 0;
 }
 
 int agent_check(const uint8_t *code, size_t len)

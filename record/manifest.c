@@ -65,6 +65,7 @@ int manifest_encode(const struct trace_manifest *m, struct bytes *out)
 	msg.clock_virtual = m->clock_virtual;
 	msg.date = m->date;
 	msg.seed = m->seed;
+	msg.reboot = m->reboot;
 	msg.digest_every = m->digest_every;
 	msg.cmdline.data = (uint8_t *)m->cmdline;
 	msg.cmdline.len = cmdline_len;
@@ -119,6 +120,7 @@ static int manifest_unpack(const Rv__Manifest *msg, struct trace_manifest *m)
 	m->clock_virtual = msg->clock_virtual;
 	m->date = msg->date;
 	m->seed = msg->seed;
+	m->reboot = msg->reboot;
 	m->digest_every = msg->digest_every;
 	m->kernel_digest = (struct digest128){ msg->kernel_digest_lo, msg->kernel_digest_hi };
 	m->initrd_digest = (struct digest128){ msg->initrd_digest_lo, msg->initrd_digest_hi };

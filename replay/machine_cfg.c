@@ -15,6 +15,7 @@ void replay_machine_cfg(const struct trace *t, struct machine_cfg *cfg)
 	cfg->engine = &engine_exact_ops;
 	cfg->clock_rate = m->clock_rate;
 	cfg->date = m->date;
+	cfg->reboot = m->reboot;
 	cfg->kernel = trace_kernel(t);
 	cfg->kernel_len = (size_t)m->kernel_len;
 	cfg->initrd = trace_initrd(t);

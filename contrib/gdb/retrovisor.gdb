@@ -7,6 +7,15 @@
 set confirm off
 set pagination off
 
+define rv-look
+  maintenance flush register-cache
+  maintenance flush dcache
+  frame
+end
+document rv-look
+Make GDB look at the machine again after a monitor command moved it.
+end
+
 define when
   monitor when
 end
@@ -19,8 +28,7 @@ define seek
     printf "usage: seek ICOUNT|+N|-N|vns:NS|begin|end\n"
   else
     monitor seek $arg0
-    maintenance flush register-cache
-    stepi 0
+    rv-look
   end
 end
 document seek
@@ -36,8 +44,7 @@ end
 
 define next-event
   monitor next-event
-  maintenance flush register-cache
-  stepi 0
+  rv-look
 end
 document next-event
 Forward to the next input of the recording (console bytes, clock, ...).
@@ -45,8 +52,7 @@ end
 
 define prev-event
   monitor prev-event
-  maintenance flush register-cache
-  stepi 0
+  rv-look
 end
 document prev-event
 Back to the input before.

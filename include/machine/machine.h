@@ -20,7 +20,10 @@ struct machine_cfg {
 	const struct engine_ops *engine;
 	uint64_t clock_rate; /* 32.32 ns an instruction at power-on */
 	int64_t date;        /* UTC ns since 1970 at power-on */
-	/* Guest image, borrowed until machine_create() returns. */
+	/* What a guest's reset does: power-on again from the same image (icount and time go on), or end the
+	 * run with MACHINE_END_RESET. */
+	bool reboot;
+	/* Guest image; borrowed for the machine's life with `reboot`, else until machine_create() returns. */
 	const void *kernel;
 	size_t kernel_len;
 	const void *initrd; /* may be NULL */
@@ -34,16 +37,18 @@ struct machine_cfg {
 int machine_create(struct machine **out, const struct machine_cfg *cfg, struct rv_err *err);
 void machine_destroy(struct machine *m);
 
+/* The numbers are part of the trace format (end records). */
 enum machine_end {
-	MACHINE_END_LIMIT,      /* icount reached machine_limits.icount */
-	MACHINE_END_POWEROFF,
-	MACHINE_END_RESET,
-	MACHINE_END_DEBUG_EXIT, /* isa-debug-exit: code is (value << 1) | 1 */
-	MACHINE_END_STOPPED,    /* an ND_STOP event, or the hook asked */
-	MACHINE_END_TRIPLE_FAULT,
-	MACHINE_END_INTERRUPTED, /* machine_interrupt(); not a part of the history */
-	MACHINE_END_BREAK, /* a breakpoint or watchpoint: result.stop; not a part of the history */
-	MACHINE_END_HUNG,       /* halted with no deadline and interrupts off: nothing can wake it */
+	MACHINE_END_LIMIT = 0,  /* icount reached machine_limits.icount */
+	MACHINE_END_POWEROFF = 1,
+	MACHINE_END_RESET = 2,
+	MACHINE_END_DEBUG_EXIT = 3, /* isa-debug-exit: code is (value << 1) | 1 */
+	MACHINE_END_STOPPED = 4,    /* an ND_STOP event, or the hook asked */
+	MACHINE_END_TRIPLE_FAULT = 5,
+	MACHINE_END_HUNG = 6,       /* halted with no deadline and interrupts off: nothing can wake it */
+	/* Not part of a history: */
+	MACHINE_END_INTERRUPTED = 7, /* machine_interrupt() */
+	MACHINE_END_BREAK = 8,       /* a breakpoint or watchpoint: result.stop */
 };
 const char *machine_end_text(enum machine_end end);
 
@@ -74,6 +79,13 @@ int machine_break_clear(struct machine *m, enum engine_break_kind kind, uint64_t
 /* A debugger's view and changes. set_state: RV_EINVAL for impossible values. */
 int machine_translate(struct machine *m, unsigned vcpu, uint64_t va, gpa_t *gpa);
 int machine_set_cpu_state(struct machine *m, unsigned vcpu, const struct cpu_state *s);
+/*
+ * Live: applies the debugger's writes that wait in the inbound port, here and now, as events of this
+ * position. limits: those machine_run() is called with (a mark that is due comes first). Between two calls
+ * of machine_run() only. RV_ENOTSUP: not at this position (the machine ends here, or leaves a halt here):
+ * one step further it can be done.
+ */
+int machine_take_writes(struct machine *m, const struct machine_limits *limits);
 
 icount_t machine_icount(const struct machine *m);
 uint64_t machine_seq(const struct machine *m); /* nd_events applied */

@@ -30,4 +30,16 @@ struct nondet *live_nondet(struct live *l);
 size_t live_console_input(struct live *l, const void *data, size_t len);
 void live_stop(struct live *l);
 
+/* ---- under a debugger; vCPU thread only ---- */
+/* The time between the two counts as stopped: virtual time neither moves nor jumps. */
+void live_pause(struct live *l);
+void live_resume(struct live *l);
+/* While all vCPUs are halted, poll is asked at least every 20 ms; true: the wait ends with RV_EINTR, which
+ * is no part of history: the machine may be run on as if nothing had been. NULL: no more. */
+void live_poll_halt(struct live *l, bool (*poll)(void *ctx), void *ctx);
+/* The payload of an ND_DEBUG_WRITE, copied; the machine takes it at machine_take_writes(). RV_EINVAL: longer
+ * than ND_PAYLOAD_MAX, or the one before has not been taken. */
+int live_debug_write(struct live *l, unsigned vcpu, const void *payload, size_t len);
+void live_debug_write_drop(struct live *l); /* the machine could not take it here */
+
 #endif

@@ -16,7 +16,8 @@
 #define ND_KIND_LIST(X)                                                                            \
 	X(ND_TIME, 1, "time")       /* payload: vns u64, rate u64: a new clock anchor */           \
 	X(ND_CONSOLE, 2, "console") /* payload: bytes typed, into the serial port `instance` */    \
-	X(ND_STOP, 3, "stop")       /* the run was ended from outside at this position (no payload) */
+	X(ND_STOP, 3, "stop")       /* the run was ended from outside at this position (no payload) */  \
+	X(ND_DEBUG_WRITE, 4, "debug-write") /* a debugger's write, by vCPU `instance` */
 
 enum nd_kind {
 	ND_NONE = 0,
@@ -27,6 +28,10 @@ enum nd_kind {
 const char *nd_kind_text(enum nd_kind kind); /* "?" for an unknown number */
 
 #define ND_PAYLOAD_MAX 65536u
+
+/* First byte of an ND_DEBUG_WRITE payload, and what follows it. */
+#define ND_WRITE_RAM 0u /* guest-physical address u64, then the bytes: RAM, within one page */
+#define ND_WRITE_CPU 1u /* the whole vCPU state, as state_save() writes it */
 
 /* One thing from outside. data is borrowed until the next call into the port. */
 struct nd_event {
@@ -47,6 +52,7 @@ struct nd_query {
 	bool halted;        /* all vCPUs halted */
 	vns_t deadline;     /* halted: next timer deadline (VNS_NEVER: none) */
 	uint32_t room;      /* bytes the console input queue can take */
+	bool writes_only;   /* live only: nothing but debugger's writes is asked for, and no waiting */
 };
 
 struct nondet {

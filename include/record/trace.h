@@ -28,6 +28,7 @@ struct trace_manifest {
 	bool clock_virtual;
 	int64_t date;             /* UTC ns at power-on */
 	uint64_t seed;
+	bool reboot;              /* a guest reset boots again instead of ending the run */
 	uint64_t digest_every;    /* steps between digests */
 	char *cmdline;            /* owned */
 	struct digest128 kernel_digest, initrd_digest;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,26 @@ static const char *end_text(const struct summary *sum)
 	return sum->end.end == 255 ? "host error" : machine_end_text((enum machine_end)sum->end.end);
 }
 
+/* Checkpoint files by name; whether they are sound is for verify to say. */
+static unsigned count_checkpoints(const char *path)
+{
+	char name[4096];
+	const struct dirent *e;
+	unsigned n = 0;
+	DIR *dir;
+
+	snprintf(name, sizeof(name), "%s/ckpt", path);
+	dir = opendir(name);
+	if (!dir)
+		return 0;
+	while ((e = readdir(dir))) {
+		size_t len = strlen(e->d_name);
+		n += len > 4 && !strcmp(e->d_name + len - 4, ".rvc");
+	}
+	closedir(dir);
+	return n;
+}
+
 static void print_json(const struct trace *t, const struct evlog_info *info, const struct summary *sum)
 {
 	const struct trace_manifest *m = trace_manifest(t);
@@ -98,7 +119,8 @@ static void print_json(const struct trace *t, const struct evlog_info *info, con
 	text_print_json(stdout, m->host_cpu);
 	printf(", \"version\": ");
 	text_print_json(stdout, m->version);
-	printf(", \"log_bytes\": %" PRIu64 ", \"checkpoints\": 0, \"events\": {", info->log_bytes);
+	printf(", \"log_bytes\": %" PRIu64 ", \"checkpoints\": %u, \"events\": {", info->log_bytes,
+	       count_checkpoints(trace_path(t)));
 #define PRINT_EVENTS(name, number, text)                                                           \
 	printf("%s\"" text "\": %" PRIu64, comma, info->count[number]);                             \
 	comma = ", ";
@@ -156,6 +178,7 @@ static void print_human(const struct trace *t, const struct evlog_info *info, co
 #undef PRINT_EVENTS
 	printf("digests %" PRIu64 "\n", info->count[EVLOG_DIGEST]);
 	printf("%-14s %" PRIu64 " bytes\n", "log", info->log_bytes);
+	printf("%-14s %u\n", "checkpoints", count_checkpoints(trace_path(t)));
 	printf("%-14s ", "memory");
 	text_print_size(stdout, m->memory);
 	printf("\n%-14s %s, from ", "clock", m->clock_virtual ? "virtual" : "host");

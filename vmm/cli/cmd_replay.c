@@ -6,19 +6,23 @@
 
 #include "base/types.h"
 #include "cli.h"
+#include "gdb_replay.h"
 #include "parse.h"
 #include "session.h"
+#include "signals.h"
 
-enum { OPT_UNTIL, OPT_NO_CONSOLE, OPT_STATS, OPT_SANDBOX };
+enum { OPT_UNTIL, OPT_GDB, OPT_NO_CONSOLE, OPT_STATS, OPT_SANDBOX };
 
 static const struct opt_spec replay_options[] = {
 	{ "until", 0, "ICOUNT", OPT_UNTIL, "stop at this instruction count" },
+	{ "gdb", 0, "ADDR", OPT_GDB, "serve a debugger on unix:PATH, PORT (loopback) or HOST:PORT" },
 	{ "no-console", 0, NULL, OPT_NO_CONSOLE, "do not show the guest's console" },
 	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
 	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
 };
 
 struct replay_opts {
+	const char *gdb;
 	icount_t until;
 	bool no_console, stats, sandbox;
 };
@@ -31,6 +35,9 @@ static int replay_set(void *ctx, int id, const char *value, struct rv_err *err)
 	case OPT_UNTIL:
 		if (!parse_u64(value, &o->until))
 			return rv_err_set(err, RV_EUSAGE, "--until=%.80s: not a number", value);
+		return 0;
+	case OPT_GDB:
+		o->gdb = value;
 		return 0;
 	case OPT_NO_CONSOLE:
 		o->no_console = true;
@@ -58,6 +65,43 @@ static void report_position(struct session *s, const struct machine_result *resu
 		machine_vns(m), hex);
 }
 
+static bool stop_asked(void *ctx)
+{
+	(void)ctx;
+	return signals_stop_seen() != 0;
+}
+
+/* The handler notes the signal; whoever serves the debugger looks. */
+static void note_stop(void *ctx)
+{
+	(void)ctx;
+}
+
+/* Waits for debuggers, one after the other, until one kills the machine or a signal comes. */
+static int replay_gdb(const struct replay_opts *o, const char *trace)
+{
+	const struct gdb_replay_cfg cfg = {
+		.trace_path = trace,
+		.addr = o->gdb,
+		.show = !o->no_console,
+		.at = "begin",
+		.sandbox = o->sandbox,
+	};
+	struct gdb_replay *g = NULL;
+	struct rv_err err = { 0 };
+	int rc;
+
+	signals_set_stop(note_stop, NULL);
+	rc = gdb_replay_open(&g, &cfg, &err);
+	if (!rc) {
+		fprintf(stderr, "retrovisor: waiting for gdb on %s\n", o->gdb);
+		rc = gdb_replay_serve(g, false, stop_asked, NULL, &err);
+	}
+	gdb_replay_close(g);
+	signals_set_stop(NULL, NULL);
+	return rc ? cli_fail(&err) : 0;
+}
+
 static int replay_main(const struct cli_command *self, int argc, char **argv)
 {
 	struct replay_opts o = { .until = ICOUNT_MAX, .sandbox = true };
@@ -74,6 +118,12 @@ static int replay_main(const struct cli_command *self, int argc, char **argv)
 		return cli_help(self);
 	if (rc)
 		return cli_fail(&err);
+	if (o.gdb && o.until != ICOUNT_MAX) {
+		rv_err_set(&err, RV_EUSAGE, "--until: does not go with --gdb; seek there in the debugger");
+		return cli_fail(&err);
+	}
+	if (o.gdb)
+		return replay_gdb(&o, trace.value);
 	cfg.trace_path = trace.value;
 	cfg.until = o.until;
 	cfg.show = !o.no_console;

@@ -32,7 +32,7 @@ static int verify_set(void *ctx, int id, const char *value, struct rv_err *err)
 	return 0;
 }
 
-static void summary(struct session *s, const char *path)
+static void summary(struct session *s, const char *path, uint64_t ckpts)
 {
 	const struct evlog_info *info = session_log_info(s);
 	struct machine *m = session_machine(s);
@@ -45,8 +45,8 @@ static void summary(struct session *s, const char *path)
 	printf("%s: %s\n", path,
 	       info->complete ? "verified" : "verified up to where the recording was cut off");
 	printf("icount %" PRIu64 ", vns %" PRIu64 ", %" PRIu64 " events, %" PRIu64
-	       " digests compared, all equal\nfinal digest %s\n",
-	       machine_icount(m), machine_vns(m), events, session_digests_checked(s), hex);
+	       " digests compared, all equal, %" PRIu64 " checkpoints sound\nfinal digest %s\n",
+	       machine_icount(m), machine_vns(m), events, session_digests_checked(s), ckpts, hex);
 }
 
 static int verify_main(const struct cli_command *self, int argc, char **argv)
@@ -59,6 +59,7 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 					  .progress = true };
 	struct session *s = NULL;
 	struct rv_err err = { 0 };
+	uint64_t ckpts = 0;
 	int rc;
 
 	rc = opts_parse(self->name, &group, 1, &trace, 1, argc, argv, &err);
@@ -71,7 +72,10 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 	rc = session_open_replay(&s, &cfg, &err);
 	if (rc)
 		return cli_fail(&err);
-	rc = session_run(s, &result, &err);
+	/* Before the run: a bad file is found in a moment. */
+	rc = session_check_checkpoints(s, &ckpts, &err);
+	if (!rc)
+		rc = session_run(s, &result, &err);
 	/* An unfinished check is not a passed one. */
 	if (!rc && result.end == MACHINE_END_INTERRUPTED)
 		rc = rv_err_set(&err, RV_EIO, "%.300s: interrupted at icount %" PRIu64 ", not verified",
@@ -79,7 +83,7 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 	if (o.stats)
 		session_print_stats(s, self->name);
 	if (!rc)
-		summary(s, trace.value);
+		summary(s, trace.value, ckpts);
 	if (rc == RV_EDIVERGED)
 		fputs(session_divergence(s), stderr);
 	session_close(s);
@@ -90,7 +94,7 @@ const struct cli_command cmd_verify = {
 	.name = "verify",
 	.usage = "TRACE",
 	.summary = "check a recording: integrity and a full replay",
-	.text = "Checks every byte of the log, replays it all and compares every digest it holds.",
+	.text = "Checks every byte of the log and of the checkpoints, replays it all and compares every digest it holds.",
 	.options = verify_options,
 	.noptions = RV_ARRAY_LEN(verify_options),
 	.main = verify_main,

@@ -7,7 +7,7 @@
 #include "session.h"
 
 /* The exit status of a run that ended by itself, with a remark where the reason is not plain to see. */
-static int end_status(const struct machine_result *result, const struct machine_opts *o,
+static int end_status(const struct machine_result *result,
 		      icount_t icount, struct rv_err *err)
 {
 	switch (result->end) {
@@ -20,11 +20,6 @@ static int end_status(const struct machine_result *result, const struct machine_
 	case MACHINE_END_HUNG:
 		fprintf(stderr, "retrovisor: the guest halted for ever (interrupts off) at icount %llu\n",
 			(unsigned long long)icount);
-		return 0;
-	case MACHINE_END_RESET:
-		if (!o->no_reboot)
-			fprintf(stderr, "retrovisor: the guest reset; a run ends there, start it again to "
-					"reboot (--no-reboot: no remark)\n");
 		return 0;
 	default:
 		return 0;
@@ -52,5 +47,5 @@ int live_cmd(const char *command, const struct machine_opts *o, const char *trac
 	session_close(s);
 	if (rc)
 		return cli_fail(&err);
-	return end_status(&result, o, icount, &err);
+	return end_status(&result, icount, &err);
 }

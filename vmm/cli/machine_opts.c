@@ -33,7 +33,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "date", 0, "ISO", OPT_DATE, "guest's UTC date at power-on, e.g. 2024-01-01T00:00:00" },
 	{ "clock-catch-up", 0, NULL, OPT_CATCH_UP, "make up for gaps of host time instead of skipping them" },
 	{ "sync", 0, "WHEN", OPT_SYNC, "record: fsync the log none, 1s (default) or chunk" },
-	{ "no-reboot", 0, NULL, OPT_NO_REBOOT, "a guest reset ends the run without a remark" },
+	{ "no-reboot", 0, NULL, OPT_NO_REBOOT, "a guest reset ends the run instead of booting again" },
 	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
 	{ "gdb", 0, "ADDR", OPT_GDB, "serve a debugger on unix:PATH, PORT (loopback) or HOST:PORT" },
 	{ "checkpoint-every", 0, "SECONDS", OPT_CHECKPOINT_EVERY,

@@ -12,7 +12,7 @@
 #include "text.h"
 
 static const struct cli_command *const commands[] = {
-	&cmd_run, &cmd_record, &cmd_replay, &cmd_verify, &cmd_info, &cmd_dump,
+	&cmd_run, &cmd_record, &cmd_replay, &cmd_verify, &cmd_info, &cmd_dump, &cmd_debug,
 };
 
 int cli_fail(const struct rv_err *err)

@@ -43,6 +43,7 @@ int manifest_fill(struct trace_manifest *m, const struct machine_opts *o, size_t
 		.clock_virtual = o->clock == LIVE_CLOCK_VIRTUAL,
 		.date = o->date,
 		.seed = o->seed,
+		.reboot = !o->no_reboot,
 		.digest_every = digest_every,
 		.kernel_len = kernel_len,
 		.initrd_len = initrd_len,

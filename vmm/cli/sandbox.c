@@ -123,7 +123,7 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(capget), FOR_ALL }, { SCMP_SYS(capset), FOR_ALL },
 	/* reading a trace: segments are opened one after the other, below what Landlock left */
 	{ SCMP_SYS(pread64), FOR_RECORD | FOR_READERS },
-	{ SCMP_SYS(newfstatat), FOR_RECORD | FOR_READERS },
+	{ SCMP_SYS(newfstatat), FOR_RECORD | FOR_READERS | FOR_GDB },
 	{ SCMP_SYS(getdents64), FOR_RECORD | FOR_READERS },
 	/* writing one: new segments, their sizes, their way to the disk */
 	{ SCMP_SYS(openat), FOR_RECORD }, { SCMP_SYS(pwrite64), FOR_RECORD },
@@ -136,7 +136,7 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(accept), FOR_GDB }, { SCMP_SYS(accept4), FOR_GDB }, { SCMP_SYS(recvfrom), FOR_GDB },
 	{ SCMP_SYS(sendto), FOR_GDB }, { SCMP_SYS(recvmsg), FOR_GDB }, { SCMP_SYS(sendmsg), FOR_GDB },
 	{ SCMP_SYS(shutdown), FOR_GDB }, { SCMP_SYS(setsockopt), FOR_GDB },
-	{ SCMP_SYS(unlink), FOR_GDB }, { SCMP_SYS(rmdir), FOR_GDB }, { SCMP_SYS(wait4), FOR_GDB },
+	{ SCMP_SYS(lstat), FOR_GDB }, { SCMP_SYS(unlink), FOR_GDB }, { SCMP_SYS(rmdir), FOR_GDB }, { SCMP_SYS(wait4), FOR_GDB },
 	/* the tick that ends a stretch of KVM_RUN */
 	{ SCMP_SYS(timer_create), FOR_KVM }, { SCMP_SYS(timer_settime), FOR_KVM },
 	{ SCMP_SYS(timer_delete), FOR_KVM },

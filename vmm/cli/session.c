@@ -3,14 +3,19 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
 #include "files.h"
+#include "gdb_replay.h"
+#include "gdbstub/gdbstub.h"
+#include "live_target.h"
 #include "manifest.h"
 #include "progress.h"
+#include "record/ckpt.h"
 #include "record/recorder.h"
 #include "replay/replay.h"
 #include "signals.h"
@@ -39,11 +44,17 @@ struct session {
 	struct machine_limits limits;
 	struct stats stats;
 	struct progress progress;
+	/* run and record under a debugger */
+	struct live_target *target;
+	struct gdbstub *stub;
+	struct file_data kernel, initrd; /* live: a guest that resets boots from them again */
 	/* record */
 	char *trace_path;
 	struct evlog_writer *log;
 	struct recorder *recorder;
 	uint64_t log_bytes;
+	struct ckpt_writer *ckpts; /* NULL: none are made, or making them failed */
+	uint64_t ckpt_every, ckpt_next; /* ns of host time */
 	/* replay */
 	struct trace *trace;
 	struct evlog_reader *reader;
@@ -98,7 +109,7 @@ static void stop_replay(void *ctx)
 
 /* ---- live ---- */
 
-#define LIVE_PATHS_MAX 8u
+#define LIVE_PATHS_MAX 9u
 
 /* What the run will still open by name, for Landlock. Descriptors are closed by the caller. */
 static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
@@ -135,7 +146,7 @@ static int live_sandbox(const struct machine_opts *o, const char *trace_path, st
 {
 	struct sandbox_path paths[LIVE_PATHS_MAX];
 	unsigned n = live_paths(o, trace_path, paths);
-	int rc = sandbox_prepare(paths, n, err);
+	int rc = o->gdb ? gdb_sandbox_prepare(o->gdb, paths, n, err) : sandbox_prepare(paths, n, err);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (paths[i].fd >= 0)
@@ -170,9 +181,60 @@ static int live_backends(struct session *s, const struct machine_opts *o, struct
 	return 0;
 }
 
+/* Checkpoints make time travel fast; a recording is as good without them. */
+static void ckpts_give_up(struct session *s, const char *why)
+{
+	fprintf(stderr, "retrovisor: no more checkpoints: %s; the recording goes on\n", why);
+	ckpt_writer_destroy(s->ckpts);
+	s->ckpts = NULL;
+}
+
+static void ckpts_open(struct session *s, const struct machine_opts *o, const char *path,
+		       const struct trace_manifest *manifest)
+{
+	struct rv_err err;
+
+	if (!o->checkpoint_every)
+		return;
+	s->ckpt_every = o->checkpoint_every;
+	s->ckpt_next = progress_now_ns() + s->ckpt_every;
+	if (ckpt_writer_create(&s->ckpts, path, manifest, s->machine, &err))
+		ckpts_give_up(s, err.text);
+}
+
+static void ckpts_take(struct session *s)
+{
+	uint64_t now;
+	int rc;
+
+	if (!s->ckpts || (now = progress_now_ns()) < s->ckpt_next)
+		return;
+	rc = ckpt_writer_take(s->ckpts, recorder_sent(s->recorder));
+	if (rc)
+		ckpts_give_up(s, rv_status_text(rc));
+	s->ckpt_next = now + s->ckpt_every;
+}
+
+static void ckpts_finish(struct session *s)
+{
+	struct rv_err err;
+
+	if (!s->ckpts)
+		return;
+	if (ckpt_writer_finish(s->ckpts, &err))
+		fprintf(stderr, "retrovisor: the last checkpoint was not written: %s\n", err.text);
+	ckpt_writer_destroy(s->ckpts);
+	s->ckpts = NULL;
+}
+
 static int record_mark(void *ctx, struct machine *m)
 {
-	return recorder_mark(((struct session *)ctx)->recorder, m);
+	struct session *s = ctx;
+	int rc = recorder_mark(s->recorder, m);
+
+	if (!rc)
+		ckpts_take(s);
+	return rc;
 }
 
 static int record_open(struct session *s, const struct machine_opts *o, const char *path,
@@ -191,6 +253,8 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 		rc = rv_err_set(err, RV_ENOMEM, "out of memory");
 	else
 		rc = evlog_writer_create(&s->log, path, &manifest, kernel->data, initrd->data, &cfg, err);
+	if (!rc)
+		ckpts_open(s, o, path, &manifest);
 	trace_manifest_fini(&manifest);
 	if (rc)
 		return rc;
@@ -207,21 +271,32 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 
 static enum sandbox_profile live_profile(const struct machine_opts *o, bool record)
 {
+	if (o->gdb)
+		return record ? SANDBOX_RECORD_GDB : SANDBOX_RUN_GDB;
 	if (record)
 		return SANDBOX_RECORD;
 	return o->engine == &engine_kvm_ops ? SANDBOX_RUN_KVM : SANDBOX_RUN;
 }
 
+static int live_gdb(struct session *s, const char *addr, struct rv_err *err)
+{
+	int rc = live_target_create(&s->target, s->machine, s->live, &s->limits);
+
+	if (rc)
+		return rv_err_set(err, rc, "--gdb=%s: %s", addr, rv_status_text(rc));
+	return gdbstub_listen(&s->stub, addr, live_target_base(s->target), err);
+}
+
 int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
 		      struct rv_err *err)
 {
-	struct file_data kernel = { 0 }, initrd = { 0 };
 	struct machine_cfg cfg = {
 		.memory = o->memory,
 		.ncpus = o->cpus,
 		.engine = o->engine,
 		.clock_rate = machine_opts_clock_rate(o),
 		.date = o->date,
+		.reboot = !o->no_reboot,
 		.cmdline = o->append,
 		.kernel_name = o->kernel,
 		.initrd_name = o->initrd,
@@ -236,33 +311,31 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 				o->engine->name);
 		goto fail;
 	}
-	if ((rc = files_read(&kernel, "--kernel", o->kernel, err)) ||
-	    (o->initrd && (rc = files_read(&initrd, "--initrd", o->initrd, err))))
+	if ((rc = files_read(&s->kernel, "--kernel", o->kernel, err)) ||
+	    (o->initrd && (rc = files_read(&s->initrd, "--initrd", o->initrd, err))))
 		goto fail;
 	if (o->sandbox && (rc = live_sandbox(o, trace_path, err)))
 		goto fail;
 	if ((rc = live_backends(s, o, err)))
 		goto fail;
-	cfg.kernel = kernel.data;
-	cfg.kernel_len = kernel.len;
-	cfg.initrd = initrd.data;
-	cfg.initrd_len = initrd.len;
+	cfg.kernel = s->kernel.data;
+	cfg.kernel_len = s->kernel.len;
+	cfg.initrd = s->initrd.data;
+	cfg.initrd_len = s->initrd.len;
 	cfg.nondet = &s->gate.nondet;
 	cfg.output = &s->gate_out.output;
 	if ((rc = machine_create(&s->machine, &cfg, err)))
 		goto fail;
 	s->limits.icount = o->max_icount;
-	if (trace_path && (rc = record_open(s, o, trace_path, &kernel, &initrd, err)))
+	if (trace_path && (rc = record_open(s, o, trace_path, &s->kernel, &s->initrd, err)))
 		goto fail;
-	files_fini(&kernel);
-	files_fini(&initrd);
+	if (o->gdb && (rc = live_gdb(s, o->gdb, err)))
+		goto fail;
 	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path), false, err)))
 		goto fail;
 	*out = s;
 	return 0;
 fail:
-	files_fini(&kernel);
-	files_fini(&initrd);
 	session_close(s);
 	return rc;
 }
@@ -373,6 +446,7 @@ static int record_finish(struct session *s, int rc, const struct machine_result 
 	/* Something other than the log went wrong: the history ends here, and the trace says so. */
 	const struct machine_result host_error = { .end = (enum machine_end)255 };
 
+	ckpts_finish(s);
 	end_rc = recorder_end(s->recorder, s->machine, rc ? &host_error : result);
 	log_rc = evlog_writer_finish(s->log, err);
 	if (!log_rc)
@@ -403,13 +477,38 @@ static int replay_finish(struct session *s, int rc, const struct machine_result 
 	return replayer_finish(s->replayer, s->machine, rc, result, err);
 }
 
+static bool debugger_waits(void *ctx)
+{
+	return gdbstub_pending(((struct session *)ctx)->stub);
+}
+
+/* A stop request must end a machine that stands in the debugger too. */
+static bool debugger_give_up(void *ctx)
+{
+	(void)ctx;
+	return signals_stop_seen() != 0;
+}
+
+/* Runs until a debugger comes, serves it, and runs on when it leaves. One that kills ends the run, as a
+ * stop request does: through the inbound port, so that a recording has it. */
+static int run_debugged(struct session *s, struct machine_result *result)
+{
+	while (!live_target_run(s->target, debugger_waits, s)) {
+		enum gdbstub_end end = GDBSTUB_DETACHED;
+
+		if (gdbstub_serve(s->stub, debugger_give_up, s, &end) == RV_OK && end == GDBSTUB_KILLED)
+			live_stop(s->live);
+	}
+	return live_target_result(s->target, result);
+}
+
 int session_run(struct session *s, struct machine_result *result, struct rv_err *err)
 {
 	int rc;
 
 	signals_set_stop(s->live ? stop_live : stop_replay, s);
 	stats_begin(&s->stats);
-	rc = machine_run(s->machine, &s->limits, result);
+	rc = s->stub ? run_debugged(s, result) : machine_run(s->machine, &s->limits, result);
 	stats_end(&s->stats);
 	progress_end(&s->progress);
 	if (s->recorder)
@@ -435,6 +534,9 @@ void session_close(struct session *s)
 	/* From here a signal ends the process: there is nothing left to stop. */
 	signals_set_stop(NULL, NULL);
 	progress_end(&s->progress);
+	gdbstub_destroy(s->stub);
+	live_target_destroy(s->target);
+	ckpt_writer_destroy(s->ckpts);
 	recorder_destroy(s->recorder);
 	evlog_writer_destroy(s->log);
 	machine_destroy(s->machine);
@@ -443,6 +545,8 @@ void session_close(struct session *s)
 	live_destroy(s->live);
 	evlog_reader_close(s->reader);
 	trace_close(s->trace);
+	files_fini(&s->kernel);
+	files_fini(&s->initrd);
 	free(s->trace_path);
 	free(s);
 }
@@ -471,6 +575,24 @@ const struct evlog_info *session_log_info(const struct session *s)
 uint64_t session_digests_checked(const struct session *s)
 {
 	return replayer_digests_checked(s->replayer);
+}
+
+int session_check_checkpoints(struct session *s, uint64_t *n, struct rv_err *err)
+{
+	struct ckpt_store *store;
+	struct ckpt **list = NULL;
+	size_t count = 0;
+	int rc = ckpt_store_create(&store, s->machine);
+
+	if (rc)
+		return rv_err_set(err, rc, "out of memory for checkpoints");
+	rc = ckpt_load_all(store, s->trace, evlog_reader_info(s->reader)->last, &list, &count, err);
+	for (size_t i = 0; i < count; i++)
+		ckpt_release(store, list[i]);
+	free(list);
+	ckpt_store_destroy(store);
+	*n = count;
+	return rc;
 }
 
 const char *session_divergence(const struct session *s)

@@ -50,6 +50,8 @@ void session_print_stats(const struct session *s, const char *command);
 const struct trace *session_trace(const struct session *s);
 const struct evlog_info *session_log_info(const struct session *s);
 uint64_t session_digests_checked(const struct session *s);
+/* Reads all recorded checkpoints: RV_EDAMAGED names a bad one. */
+int session_check_checkpoints(struct session *s, uint64_t *n, struct rv_err *err);
 /* After RV_EDIVERGED: several lines for a person; "" if there is nothing to say. */
 const char *session_divergence(const struct session *s);
 

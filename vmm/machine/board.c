@@ -70,6 +70,14 @@ void board_fini(struct board *b)
 	}
 }
 
+void board_reset(struct board *b, unsigned ncpus)
+{
+	for (unsigned i = 0; i < ncpus; i++)
+		*bus_pins(b->bus, i) = (struct vcpu_pins){ .intr = false };
+	for (unsigned i = 0; i < b->ndev; i++)
+		b->dev[i].ops->reset(b->dev[i].self);
+}
+
 /* Pins hold what was latched (NMI, INIT, SIPI) beside the level the local APIC drives. */
 static const struct state_field board_pin_fields[] = {
 	STATE_BOOL(struct vcpu_pins, intr),

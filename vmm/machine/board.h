@@ -26,6 +26,8 @@ struct board {
  * takes a half-wired board as well. */
 int board_init(struct board *b, unsigned ncpus, struct output *output);
 void board_fini(struct board *b);
+/* Power-on state of every chip, in wiring order, and of the vCPUs' pins. */
+void board_reset(struct board *b, unsigned ncpus);
 void board_save(const struct board *b, unsigned ncpus, struct bytes *out);
 int board_load(struct board *b, unsigned ncpus, struct bytes_in *in);
 

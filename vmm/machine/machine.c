@@ -8,6 +8,12 @@
  * then the engine, which takes interrupts and runs on. Whether the port is
  * asked as "halted" depends on the state alone, and a position is asked
  * un-halted at most once, so a log cannot be read in two ways.
+ *
+ * A debugger's writes come by the same door, while the machine stands still:
+ * machine_take_writes() asks the port for them, and for nothing else, as part
+ * of the position's one un-halted question or of its halt. They commute with
+ * the timers of the position (a timer touches devices, a write RAM or a vCPU),
+ * so it does not matter that live these may have fired before.
  */
 #include "machine/machine.h"
 
@@ -27,6 +33,8 @@ struct machine {
 	const struct engine_ops *ops;
 	struct engine *engine;
 	unsigned ncpus;
+	bool reboot;
+	struct boot_image image; /* what it points to is there with `reboot` */
 	struct nondet *nondet;
 	struct mem_digest *ram_digest; /* made at the first machine_digest() */
 	struct bytes scratch;
@@ -53,6 +61,42 @@ const char *machine_end_text(enum machine_end end)
 	return (unsigned)end < RV_ARRAY_LEN(text) && text[end] ? text[end] : "?";
 }
 
+/* Puts firmware tables and kernel into RAM and vCPU 0 at the kernel's entry. */
+static int machine_boot(struct machine *m, const struct boot_image *img, struct rv_err *err)
+{
+	struct cpu_state bsp;
+	int rc = boot_acpi_build(m->board.mem, m->ncpus);
+	if (rc != RV_OK)
+		return rv_err_set(err, rc, "cannot build the ACPI tables: %s", rv_status_text(rc));
+	if ((rc = boot_load(m->board.mem, img, &bsp, err)) != RV_OK)
+		return rc;
+	if ((rc = m->ops->set_state(m->engine, 0, &bsp)) != RV_OK)
+		return rv_err_set(err, rc, "%s: the engine refuses its entry state", img->kernel_name);
+	return RV_OK;
+}
+
+/* A guest's reset: RAM, vCPUs and chips as at power-on. icount, virtual time and the events applied go
+ * on, so this is one more step of the same history. */
+static int machine_reset(struct machine *m)
+{
+	static const uint8_t zeros[RV_PAGE_SIZE];
+	struct guest_mem *mem = m->board.mem;
+	struct rv_err err;
+	for (uint64_t i = 0; i < mem_pages(mem); i++)
+		if (mem_page_epoch(mem, i))
+			mem_write(mem, mem_page_gpa(mem, i), zeros, sizeof(zeros));
+	for (unsigned i = 0; i < m->ncpus; i++) {
+		struct cpu_state s;
+		int rc;
+		cpu_state_reset(&s, i == 0);
+		if ((rc = m->ops->set_state(m->engine, i, &s)) != RV_OK)
+			return rc;
+	}
+	board_reset(&m->board, m->ncpus);
+	m->halted = false;
+	return machine_boot(m, &m->image, &err);
+}
+
 int machine_create(struct machine **out, const struct machine_cfg *cfg, struct rv_err *err)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -66,7 +110,6 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 		.cmdline = cfg->cmdline,
 	};
 	struct engine_cfg ecfg;
-	struct cpu_state bsp;
 	int rc;
 
 	if (!m)
@@ -74,6 +117,8 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 	m->ops = cfg->engine;
 	m->ncpus = cfg->ncpus;
 	m->nondet = cfg->nondet;
+	m->reboot = cfg->reboot;
+	m->image = img;
 	m->asked = m->marked = ICOUNT_MAX;
 	if (cfg->ncpus < 1 || cfg->ncpus > CPU_MAX) {
 		rc = rv_err_set(err, RV_EUSAGE, "--cpus must be 1 to %u", CPU_MAX);
@@ -93,16 +138,8 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 				    .clock = m->board.clock };
 	if ((rc = m->ops->create(&m->engine, &ecfg, err)) != RV_OK)
 		goto fail;
-	if ((rc = boot_acpi_build(m->board.mem, cfg->ncpus)) != RV_OK) {
-		rv_err_set(err, rc, "cannot build the ACPI tables: %s", rv_status_text(rc));
+	if ((rc = machine_boot(m, &img, err)) != RV_OK)
 		goto fail;
-	}
-	if ((rc = boot_load(m->board.mem, &img, &bsp, err)) != RV_OK)
-		goto fail;
-	if ((rc = m->ops->set_state(m->engine, 0, &bsp)) != RV_OK) {
-		rv_err_set(err, rc, "%s: the engine refuses its entry state", cfg->kernel_name);
-		goto fail;
-	}
 	*out = m;
 	return RV_OK;
 fail:
@@ -127,6 +164,8 @@ void machine_destroy(struct machine *m)
 
 /* ---- the run loop ---- */
 
+static int machine_apply_write(struct machine *m, const struct nd_event *ev);
+
 static int machine_apply(struct machine *m, const struct nd_event *ev, bool *stop)
 {
 	struct vclock *clock = m->board.clock;
@@ -147,6 +186,9 @@ static int machine_apply(struct machine *m, const struct nd_event *ev, bool *sto
 		break;
 	case ND_STOP:
 		*stop = true;
+		break;
+	case ND_DEBUG_WRITE:
+		rc = machine_apply_write(m, ev);
 		break;
 	default:
 		return RV_EDIVERGED;
@@ -201,20 +243,23 @@ static int machine_idle(struct machine *m, bool *stop)
 	return vclock_anchor(clock, q.deadline, vclock_rate(clock));
 }
 
-static bool machine_request(struct machine *m, struct machine_result *result)
+/* What the last instruction asked for. 1: the run ends with *result, 0: it goes on, or an error. */
+static int machine_request(struct machine *m, struct machine_result *result)
 {
 	switch (bus_take_request(m->board.bus, &result->code)) {
 	case BUS_REQ_POWEROFF:
 		result->end = MACHINE_END_POWEROFF;
-		return true;
+		return 1;
 	case BUS_REQ_RESET:
+		if (m->reboot)
+			return machine_reset(m);
 		result->end = MACHINE_END_RESET;
-		return true;
+		return 1;
 	case BUS_REQ_DEBUG_EXIT:
 		result->end = MACHINE_END_DEBUG_EXIT;
-		return true;
+		return 1;
 	default:
-		return false;
+		return 0;
 	}
 }
 
@@ -272,8 +317,11 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 			result->end = MACHINE_END_LIMIT;
 			return RV_OK;
 		}
-		if (*bus_attention(m->board.bus) && machine_request(m, result))
-			return RV_OK;
+		if (*bus_attention(m->board.bus)) {
+			rc = machine_request(m, result);
+			if (rc != 0)
+				return rc < 0 ? rc : RV_OK;
+		}
 		if (!stop && !m->halted && m->asked != now) {
 			rc = machine_events(m, &stop);
 			if (rc != RV_OK)
@@ -312,6 +360,90 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 		}
 		m->asked = now;
 		rc = machine_idle(m, &stop);
+		if (rc != RV_OK)
+			return rc;
+	}
+}
+
+/* ---- a debugger's writes ---- */
+
+/* payload: RAM: gpa u64, bytes */
+static int machine_apply_ram(struct machine *m, const struct nd_event *ev)
+{
+	struct guest_mem *mem = m->board.mem;
+	gpa_t gpa;
+	uint32_t len;
+	if (ev->len < 10)
+		return RV_EINVAL;
+	gpa = le64_get(ev->data + 1);
+	len = ev->len - 9;
+	if (len > RV_PAGE_SIZE || gpa / RV_PAGE_SIZE != (gpa + len - 1) / RV_PAGE_SIZE ||
+	    mem_page_of(mem, gpa) == MEM_NO_PAGE)
+		return RV_EINVAL;
+	mem_write(mem, gpa, ev->data + 9, len);
+	return RV_OK;
+}
+
+static int machine_apply_write(struct machine *m, const struct nd_event *ev)
+{
+	struct bytes_in in;
+	struct cpu_state s;
+	int rc;
+	if (ev->instance >= m->ncpus || ev->len < 1)
+		return RV_EINVAL;
+	if (ev->data[0] == ND_WRITE_RAM)
+		return machine_apply_ram(m, ev);
+	if (ev->data[0] != ND_WRITE_CPU)
+		return RV_EINVAL;
+	bytes_in_init(&in, ev->data + 1, ev->len - 1);
+	rc = state_load(&cpu_state_desc, &s, &in);
+	if (rc != RV_OK || in.pos != in.len)
+		return RV_EINVAL;
+	return m->ops->set_state(m->engine, ev->instance, &s);
+}
+
+/* Is this halted position still one after its timers? In a replay an event of the halt is asked for behind
+ * them, and not at all if one of them ends the halt. */
+static int machine_settle(struct machine *m, bool *halted)
+{
+	struct engine_stop es;
+	int rc;
+	vclock_run_timers(m->board.clock);
+	rc = m->ops->run(m->engine, 0, vclock_icount(m->board.clock), &es);
+	*halted = es.reason == ENGINE_EXIT_HALT;
+	return rc;
+}
+
+int machine_take_writes(struct machine *m, const struct machine_limits *limits)
+{
+	icount_t now = vclock_icount(m->board.clock);
+	const bool halted = m->halted;
+	bool still, stop = false;
+	int rc;
+
+	/* What comes first at this boundary, see above. */
+	if (limits->mark_every && now % limits->mark_every == 0 && now != m->marked) {
+		m->marked = now;
+		rc = limits->mark(limits->ctx, m);
+		if (rc != RV_OK)
+			return rc < 0 ? rc : RV_ENOTSUP;
+	}
+	if (*bus_attention(m->board.bus))
+		return RV_ENOTSUP; /* it ends here */
+	if (halted) {
+		rc = machine_settle(m, &still);
+		if (rc != RV_OK || !still)
+			return rc != RV_OK ? rc : RV_ENOTSUP;
+	}
+	m->asked = now;
+	for (;;) {
+		struct nd_query q = machine_query(m, halted);
+		struct nd_event ev;
+		q.writes_only = true;
+		rc = nondet_next(m->nondet, &q, &ev);
+		if (rc <= 0)
+			return rc;
+		rc = machine_apply(m, &ev, &stop);
 		if (rc != RV_OK)
 			return rc;
 	}
@@ -388,7 +520,10 @@ void machine_save(const struct machine *m, struct bytes *out)
 int machine_load(struct machine *m, struct bytes_in *in)
 {
 	struct engine_stop es;
+	uint32_t code;
 	int rc = RV_OK;
+	/* What the state that is left had asked for last (power-off) is no part of the one that comes. */
+	(void)bus_take_request(m->board.bus, &code);
 	for (unsigned i = 0; rc == RV_OK && i < m->ncpus; i++) {
 		struct cpu_state s;
 		rc = state_load(&cpu_state_desc, &s, in);

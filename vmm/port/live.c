@@ -28,6 +28,7 @@
 #define LIVE_TIME_PERIOD 16000000ull    /* ns between TIME events of a busy guest */
 #define LIVE_GAP 100000000ull           /* a longer silence of the host counts as stopped */
 #define LIVE_CONSOLE_BURST 256u         /* bytes of one ND_CONSOLE event */
+#define LIVE_HALT_POLL 20000000ull      /* ns between two questions to a debugger in a halt */
 #define LIVE_RATE_MIN (1ull << 24)      /* 1/256 ns an instruction */
 #define LIVE_RATE_MAX (1000ull << 32)
 
@@ -53,6 +54,12 @@ struct live {
 	icount_t time_icount;
 	uint64_t rate_seen;   /* 32.32 ns an instruction, smoothed */
 	uint8_t payload[LIVE_CONSOLE_BURST];
+	uint64_t paused_at;   /* CLOCK_MONOTONIC of live_pause(); 0: not paused */
+	bool (*halt_poll)(void *ctx);
+	void *halt_poll_ctx;
+	uint8_t *write;       /* a debugger's write that waits; ND_PAYLOAD_MAX bytes, made at the first */
+	uint32_t write_len;   /* 0: none */
+	unsigned write_vcpu;
 };
 
 static uint64_t live_mono(void)
@@ -114,6 +121,20 @@ static bool live_take_console(struct live *l, const struct nd_query *q, struct n
 	ev->kind = ND_CONSOLE;
 	ev->data = l->payload;
 	ev->len = n;
+	return true;
+}
+
+static bool live_take_write(struct live *l, const struct nd_query *q, struct nd_event *ev)
+{
+	if (!l->write_len)
+		return false;
+	ev->kind = ND_DEBUG_WRITE;
+	ev->instance = l->write_vcpu;
+	ev->in_halt = q->halted;
+	ev->vns = q->vns;
+	ev->data = l->write;
+	ev->len = l->write_len;
+	l->write_len = 0;
 	return true;
 }
 
@@ -218,7 +239,11 @@ static int live_next_halted(struct live *l, const struct nd_query *q, struct nd_
 		}
 		if (q->deadline != VNS_NEVER && (!waits || now >= due))
 			break;
-		live_sleep(l, due);
+		if (l->halt_poll && l->halt_poll(l->halt_poll_ctx)) {
+			l->idle += l->mono_last - entered;
+			return RV_EINTR;
+		}
+		live_sleep(l, l->halt_poll && due > now + LIVE_HALT_POLL ? now + LIVE_HALT_POLL : due);
 		/* A late return means the host stopped us, not that the guest slept longer. */
 		now = live_mono();
 		if (due != UINT64_MAX && l->cfg.clock == LIVE_CLOCK_HOST && now > due)
@@ -243,6 +268,8 @@ static int live_next(struct nondet *nd, const struct nd_query *q, struct nd_even
 {
 	struct live *l = (struct live *)nd;
 	memset(ev, 0, sizeof(*ev));
+	if (q->writes_only)
+		return live_take_write(l, q, ev);
 	if (!l->started)
 		live_start(l, q);
 	if (q->halted && q->deadline > q->vns)
@@ -291,6 +318,7 @@ void live_destroy(struct live *l)
 	if (!l)
 		return;
 	pthread_mutex_destroy(&l->lock);
+	free(l->write);
 	close(l->wake_fd);
 	free(l);
 }
@@ -326,4 +354,48 @@ void live_stop(struct live *l)
 {
 	atomic_store_explicit(&l->stop, true, memory_order_release);
 	live_wake(l);
+}
+
+/* ---- under a debugger ---- */
+
+void live_pause(struct live *l)
+{
+	if (l->started && !l->paused_at)
+		l->paused_at = live_mono();
+}
+
+void live_resume(struct live *l)
+{
+	uint64_t mono, gap;
+	if (!l->paused_at)
+		return;
+	mono = live_mono();
+	gap = mono - l->paused_at;
+	l->paused_at = 0;
+	l->skipped += gap;
+	l->mono_last += gap;
+	l->time_mono += gap;
+}
+
+void live_poll_halt(struct live *l, bool (*poll)(void *ctx), void *ctx)
+{
+	l->halt_poll = poll;
+	l->halt_poll_ctx = ctx;
+}
+
+int live_debug_write(struct live *l, unsigned vcpu, const void *payload, size_t len)
+{
+	if (l->write_len || len == 0 || len > ND_PAYLOAD_MAX)
+		return RV_EINVAL;
+	if (!l->write && !(l->write = malloc(ND_PAYLOAD_MAX)))
+		return RV_ENOMEM;
+	memcpy(l->write, payload, len);
+	l->write_len = (uint32_t)len;
+	l->write_vcpu = vcpu;
+	return RV_OK;
+}
+
+void live_debug_write_drop(struct live *l)
+{
+	l->write_len = 0;
 }

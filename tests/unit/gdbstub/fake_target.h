@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gdbstub/debug_target.h"
+#include "gdbstub/gdbstub.h"
 
 #define FAKE_CODE 0xffffffff81000000ull
 #define FAKE_DATA 0x601000ull

@@ -130,8 +130,8 @@ static void test_memory_and_stack(void **state)
 static void test_jumps(void **state)
 {
 	(void)state;
-	assert_int_equal(RUN(C8(1), 0x20, 0, 8, C8(5), END, 0x2b, C8(6), END), 6);
-	assert_int_equal(RUN(C8(0), 0x20, 0, 8, C8(5), END, 0x2b, C8(6), END), 5);
+	assert_int_equal(RUN(C8(1), 0x20, 0, 8, C8(5), END, C8(6), END), 6);
+	assert_int_equal(RUN(C8(0), 0x20, 0, 8, C8(5), END, C8(6), END), 5);
 	assert_int_equal(RUN(0x21, 0, 5, C8(1), C8(2), END), 2);
 	/* 10 down to 0 */
 	assert_int_equal(RUN(C8(10), C8(1), 0x03, 0x28, 0x20, 0, 2, END), 0);

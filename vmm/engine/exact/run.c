@@ -447,8 +447,13 @@ static void exact_stats(const struct engine *engine, struct engine_stats *out)
 	const struct exact *e = (const struct exact *)engine;
 	out->steps = e->steps;
 	out->blocks_built = xblocks_built(e->blocks);
-	out->tlb_misses = e->tlb_misses;
-	out->tlb_flushes = e->tlb_flushes;
+	out->tlb_misses = out->tlb_flushes = 0;
+	for (unsigned i = 0; i < e->cfg.ncpus; i++) {
+		uint64_t misses, flushes;
+		xmmu_stats(e->cpu[i], &misses, &flushes);
+		out->tlb_misses += misses;
+		out->tlb_flushes += flushes;
+	}
 }
 
 static void exact_destroy(struct engine *engine)

@@ -19,7 +19,6 @@ struct exact {
 	struct xblocks *blocks;
 	uint32_t epoch_seen;
 	uint64_t steps;
-	uint64_t tlb_misses, tlb_flushes;
 	const bool *moved, *attention;
 	icount_t until; /* of this run(); the vCPU's own may be lower for a moment */
 	struct xbreaks breaks;
