@@ -8,18 +8,49 @@
 #include "base/status.h"
 
 enum agent_op {
-	AX_ADD = 0x02, AX_SUB, AX_MUL, AX_DIV_SIGNED, AX_DIV_UNSIGNED, AX_REM_SIGNED, AX_REM_UNSIGNED,
-	AX_LSH, AX_RSH_SIGNED, AX_RSH_UNSIGNED,
-	AX_LOG_NOT = 0x0e, AX_BIT_AND, AX_BIT_OR, AX_BIT_XOR, AX_BIT_NOT, AX_EQUAL, AX_LESS_SIGNED,
-	AX_LESS_UNSIGNED, AX_EXT, AX_REF8, AX_REF16, AX_REF32, AX_REF64,
-	AX_IF_GOTO = 0x20, AX_GOTO, AX_CONST8, AX_CONST16, AX_CONST32, AX_CONST64, AX_REG, AX_END,
-	AX_DUP, AX_POP, AX_ZERO_EXT, AX_SWAP,
-	AX_PICK = 0x32, AX_ROT,
+	AX_ADD = 0x02,
+	AX_SUB,
+	AX_MUL,
+	AX_DIV_SIGNED,
+	AX_DIV_UNSIGNED,
+	AX_REM_SIGNED,
+	AX_REM_UNSIGNED,
+	AX_LSH,
+	AX_RSH_SIGNED,
+	AX_RSH_UNSIGNED,
+	AX_LOG_NOT = 0x0e,
+	AX_BIT_AND,
+	AX_BIT_OR,
+	AX_BIT_XOR,
+	AX_BIT_NOT,
+	AX_EQUAL,
+	AX_LESS_SIGNED,
+	AX_LESS_UNSIGNED,
+	AX_EXT,
+	AX_REF8,
+	AX_REF16,
+	AX_REF32,
+	AX_REF64,
+	AX_IF_GOTO = 0x20,
+	AX_GOTO,
+	AX_CONST8,
+	AX_CONST16,
+	AX_CONST32,
+	AX_CONST64,
+	AX_REG,
+	AX_END,
+	AX_DUP,
+	AX_POP,
+	AX_ZERO_EXT,
+	AX_SWAP,
+	AX_PICK = 0x32,
+	AX_ROT,
 	AX_LAST = 0x34
 };
 
 #define AX_BAD 0xffu   /* no such opcode */
-#define AX_OTHER 0xfeu /* trace collection, trace variables, floats, printf: no meaning in a condition */
+#define AX_OTHER                                                                                   \
+	0xfeu /* trace collection, trace variables, floats, printf: no meaning in a condition */
 
 /* Per opcode: bytes of operand, values needed on the stack, values left in their place. */
 struct agent_form {
@@ -72,7 +103,8 @@ static bool agent_starts_get(const uint8_t *starts, size_t at)
 
 int agent_check(const uint8_t *code, size_t len)
 {
-	uint8_t starts[(AGENT_CODE_MAX + 8) / 8]; /* a bit for each offset where an instruction starts */
+	uint8_t starts[(AGENT_CODE_MAX + 8) /
+		       8]; /* a bit for each offset where an instruction starts */
 	size_t at;
 
 	if (len == 0 || len > AGENT_CODE_MAX)
@@ -207,7 +239,7 @@ int agent_run(const uint8_t *code, size_t len, const struct agent_env *env, uint
 			return RV_EINVAL;
 		form = agent_forms[op];
 		if (form.operand > 8 || form.operand > len - at - 1 || sp < form.pops ||
-		    sp - form.pops + form.pushes > AGENT_STACK_MAX)
+			sp - form.pops + form.pushes > AGENT_STACK_MAX)
 			return RV_EINVAL;
 		operand = agent_operand(code + at + 1, form.operand);
 		at += 1u + form.operand;
@@ -220,7 +252,8 @@ int agent_run(const uint8_t *code, size_t len, const struct agent_env *env, uint
 			break;
 		case AX_EXT:
 		case AX_ZERO_EXT:
-			stack[sp - 1] = agent_extend(stack[sp - 1], (unsigned)operand, op == AX_EXT);
+			stack[sp - 1] =
+				agent_extend(stack[sp - 1], (unsigned)operand, op == AX_EXT);
 			break;
 		case AX_REF8:
 		case AX_REF16:

@@ -20,10 +20,11 @@ struct agent_env {
 	void *ctx;
 };
 
-/* RV_OK; RV_EINVAL: cut short, an unknown opcode, a jump into an operand; RV_ENOTSUP: tracing or floats. */
+/* RV_OK; RV_EINVAL: cut short, an unknown opcode, a jump into an operand; RV_ENOTSUP: tracing or
+ * floats. */
 int agent_check(const uint8_t *code, size_t len);
-/* Runs checked code. RV_EINVAL: it divided by zero, read what is not mapped, left its stack or went on
- * for too long. */
+/* Runs checked code. RV_EINVAL: it divided by zero, read what is not mapped, left its stack or went
+ * on for too long. */
 int agent_run(const uint8_t *code, size_t len, const struct agent_env *env, uint64_t *value);
 
 #endif

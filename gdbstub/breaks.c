@@ -19,7 +19,8 @@ struct stub_break {
 	struct gdbstub *stub;
 	enum debug_break_kind kind;
 	uint64_t addr, len;
-	/* Conditions one after the other, each behind its length in 2 bytes: any that holds will do. */
+	/* Conditions one after the other, each behind its length in 2 bytes: any that holds will
+	 * do. */
 	uint8_t *conds;
 	size_t conds_len;
 };
@@ -82,8 +83,8 @@ static int breaks_conds_parse(struct pkt *k, uint8_t **out, size_t *out_len)
 	while (!pkt_done(k)) {
 		uint64_t len;
 		(void)pkt_eat(k, ';');
-		if (!pkt_eat(k, 'X') || !pkt_hex(k, &len) || !pkt_eat(k, ',') || len > AGENT_CODE_MAX ||
-		    !pkt_bytes(k, buf + n + 2, (size_t)len)) {
+		if (!pkt_eat(k, 'X') || !pkt_hex(k, &len) || !pkt_eat(k, ',') ||
+			len > AGENT_CODE_MAX || !pkt_bytes(k, buf + n + 2, (size_t)len)) {
 			rc = RV_EINVAL;
 			goto fail;
 		}
@@ -104,16 +105,18 @@ fail:
 /* type,addr,kind */
 static bool breaks_parse(struct pkt *k, enum debug_break_kind *kind, uint64_t *addr, uint64_t *len)
 {
-	static const enum debug_break_kind kinds[] = { DEBUG_BREAK_SW, DEBUG_BREAK_HW, DEBUG_WATCH_WRITE,
-						       DEBUG_WATCH_READ, DEBUG_WATCH_ACCESS };
+	static const enum debug_break_kind kinds[] = {DEBUG_BREAK_SW, DEBUG_BREAK_HW,
+						      DEBUG_WATCH_WRITE, DEBUG_WATCH_READ,
+						      DEBUG_WATCH_ACCESS};
 	uint64_t type;
 
 	if (!pkt_hex(k, &type) || !pkt_eat(k, ',') || !pkt_hex(k, addr) || !pkt_eat(k, ',') ||
-	    !pkt_hex(k, len) || type >= RV_ARRAY_LEN(kinds))
+		!pkt_hex(k, len) || type >= RV_ARRAY_LEN(kinds))
 		return false;
 	*kind = kinds[type];
 	if (*kind == DEBUG_BREAK_SW || *kind == DEBUG_BREAK_HW)
-		*len = 1; /* "kind" is the length of the breakpoint instruction, and there is none */
+		*len =
+			1; /* "kind" is the length of the breakpoint instruction, and there is none */
 	return *len > 0 && *len <= BREAKS_WATCH_MAX && *addr <= UINT64_MAX - (*len - 1);
 }
 
@@ -148,7 +151,7 @@ void breaks_handle_Z(struct gdbstub *s, struct pkt *k)
 	int rc;
 
 	if (!breaks_parse(k, &kind, &addr, &len) || (!pkt_done(k) && *k->p != ';') ||
-	    breaks_conds_parse(k, &conds, &conds_len) != RV_OK) {
+		breaks_conds_parse(k, &conds, &conds_len) != RV_OK) {
 		reply_error(&s->reply, STUB_ERR_FORM);
 		return;
 	}

@@ -21,7 +21,8 @@
 
 static int listen_fail(struct rv_err *err, const char *addr, int errnum)
 {
-	return rv_err_set(err, rv_status_from_errno(errnum), "--gdb=%s: %s", addr, strerror(errnum));
+	return rv_err_set(err, rv_status_from_errno(errnum), "--gdb=%s: %s", addr,
+			  strerror(errnum));
 }
 
 /* A socket left behind by a process that is gone: ours to replace if nobody answers. */
@@ -36,7 +37,8 @@ static bool listen_unix_stale(const struct sockaddr_un *sa)
 	fd = socket(AF_UNIX, LISTEN_SOCKET_FLAGS, 0);
 	if (fd < 0)
 		return false;
-	refused = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
+	refused =
+		connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 && errno == ECONNREFUSED;
 	close(fd);
 	return refused;
 }
@@ -48,8 +50,8 @@ static int listen_unix(struct listener *l, const char *addr, const char *path, s
 	int fd, errnum;
 
 	if (!*path || strlen(path) >= sizeof(sa.sun_path))
-		return rv_err_set(err, RV_EUSAGE, "--gdb=%s: the path must have 1 to %zu bytes", addr,
-				  sizeof(sa.sun_path) - 1);
+		return rv_err_set(err, RV_EUSAGE, "--gdb=%s: the path must have 1 to %zu bytes",
+				  addr, sizeof(sa.sun_path) - 1);
 	strcpy(sa.sun_path, path);
 	l->path = strdup(path);
 	fd = socket(AF_UNIX, LISTEN_SOCKET_FLAGS, 0);
@@ -57,8 +59,8 @@ static int listen_unix(struct listener *l, const char *addr, const char *path, s
 		errnum = errno;
 		goto fail;
 	}
-	/* Linux gives the socket's file the mode of the socket: there is no moment at which it is open
-	 * to others, and the umask of other threads is left alone. */
+	/* Linux gives the socket's file the mode of the socket: there is no moment at which it is
+	 * open to others, and the umask of other threads is left alone. */
 	if (fchmod(fd, 0600) != 0) {
 		errnum = errno;
 		goto fail;
@@ -72,7 +74,8 @@ static int listen_unix(struct listener *l, const char *addr, const char *path, s
 			goto fail;
 		}
 	}
-	if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode) || chmod(path, 0600) != 0 || listen(fd, 4) != 0) {
+	if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode) || chmod(path, 0600) != 0 ||
+		listen(fd, 4) != 0) {
 		errnum = errno ? errno : EIO;
 		unlink(path);
 		goto fail;
@@ -109,7 +112,8 @@ static int listen_tcp(struct listener *l, const char *addr, struct rv_err *err)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 					.ai_flags = AI_NUMERICSERV | AI_PASSIVE };
-	const char *colon = strrchr(addr, ':'), *port = colon ? colon + 1 : addr, *host = "127.0.0.1";
+	const char *colon = strrchr(addr, ':'), *port = colon ? colon + 1 : addr,
+		   *host = "127.0.0.1";
 	struct addrinfo *list;
 	char name[256];
 	unsigned long n;
@@ -140,8 +144,8 @@ static int listen_tcp(struct listener *l, const char *addr, struct rv_err *err)
 	freeaddrinfo(list);
 	return l->fd >= 0 ? RV_OK : listen_fail(err, addr, rc);
 usage:
-	return rv_err_set(err, RV_EUSAGE, "--gdb=%s: give unix:PATH, a port (1 to 65535) or HOST:PORT",
-			  addr);
+	return rv_err_set(err, RV_EUSAGE,
+			  "--gdb=%s: give unix:PATH, a port (1 to 65535) or HOST:PORT", addr);
 }
 
 int listener_open(struct listener *l, const char *addr, struct rv_err *err)

@@ -17,7 +17,8 @@ static size_t memory_read_prefix(struct gdbstub *s, uint64_t addr, uint8_t *out,
 			n = len - done;
 		if (at < addr)
 			break; /* the end of the address space */
-		if (s->target->ops->mem_read(s->target, s->cpu_g, s->phys, at, out + done, n) != RV_OK)
+		if (s->target->ops->mem_read(s->target, s->cpu_g, s->phys, at, out + done, n) !=
+			RV_OK)
 			break;
 		done += n;
 	}
@@ -87,7 +88,7 @@ void memory_handle_M(struct gdbstub *s, struct pkt *k)
 	uint64_t addr, len;
 
 	if (!memory_range_parse(k, &addr, &len) || !pkt_eat(k, ':') || pkt_left(k) % 2 ||
-	    pkt_left(k) / 2 != len || !pkt_bytes(k, s->scratch, (size_t)len))
+		pkt_left(k) / 2 != len || !pkt_bytes(k, s->scratch, (size_t)len))
 		reply_error(&s->reply, STUB_ERR_FORM);
 	else
 		memory_write(s, addr, s->scratch, (size_t)len);
@@ -115,7 +116,7 @@ void memory_handle_search(struct gdbstub *s, struct pkt *k)
 	size_t want, keep = 0;
 
 	if (!pkt_hex(k, &addr) || !pkt_eat(k, ';') || !pkt_hex(k, &len) || !pkt_eat(k, ';') ||
-	    pkt_done(k)) {
+		pkt_done(k)) {
 		reply_error(&s->reply, STUB_ERR_FORM);
 		return;
 	}
@@ -138,8 +139,9 @@ void memory_handle_search(struct gdbstub *s, struct pkt *k)
 		}
 		hit = memmem(s->scratch, keep + n, pattern, want);
 		if (hit) {
-			reply_text(&s->reply, "1,%llx",
-				   (unsigned long long)(addr - keep + (uint64_t)(hit - s->scratch)));
+			reply_text(
+				&s->reply, "1,%llx",
+				(unsigned long long)(addr - keep + (uint64_t)(hit - s->scratch)));
 			return;
 		}
 		addr += n;

@@ -77,7 +77,8 @@ static void motion_run(struct gdbstub *s, enum debug_motion motion, unsigned cpu
 	motion_finish(s, rc, &stop);
 }
 
-/* Steps while RIP is in [start, end), at least once: vCont;r, which spares GDB a round trip a step. */
+/* Steps while RIP is in [start, end), at least once: vCont;r, which spares GDB a round trip a step.
+ */
 static void motion_run_range(struct gdbstub *s, unsigned cpu, uint64_t start, uint64_t end)
 {
 	struct debug_stop stop;
@@ -121,7 +122,7 @@ static void motion_resume_at(struct gdbstub *s, struct pkt *k, enum debug_motion
 		s->target->ops->regs_get(s->target, s->cpu_c, &state);
 		le64_put(rip, addr);
 		if (regs_write(&state, REGS_RIP, rip) != RV_OK ||
-		    s->target->ops->regs_set(s->target, s->cpu_c, &state) != RV_OK) {
+			s->target->ops->regs_set(s->target, s->cpu_c, &state) != RV_OK) {
 			reply_error(&s->reply, STUB_ERR_VALUE);
 			return;
 		}

@@ -104,12 +104,14 @@ void query_handle_rcmd(struct gdbstub *s, struct pkt *k)
 		stub_console(s, "\n");
 	}
 	if (moved) {
-		/* In all-stop mode a stop can only answer a motion, and GDB believes that nothing moved:
+		/* In all-stop mode a stop can only answer a motion, and GDB believes that nothing
+		 * moved:
 		 * `?` tells the new stop, and the user learns how to make GDB look again. */
 		s->stop = (struct debug_stop){ .reason = DEBUG_STOP_STEP, .cpu = s->stop.cpu };
 		s->signal = STUB_SIG_TRAP;
-		stub_console(s, "(moved: \"maintenance flush register-cache\" and \"maintenance flush "
-				"dcache\" make GDB look again)\n");
+		stub_console(s,
+			     "(moved: \"maintenance flush register-cache\" and \"maintenance flush "
+			     "dcache\" make GDB look again)\n");
 	}
 	reply_text(&s->reply, "OK");
 }

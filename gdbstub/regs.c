@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GDB's register set of x86-64 (GDB manual, G.5.6 "i386 Features") over the canonical vCPU state. */
+/* GDB's register set of x86-64 (GDB manual, G.5.6 "i386 Features") over the canonical vCPU state.
+ */
 #include "regs.h"
 
 #include <string.h>
@@ -16,12 +17,36 @@
 #define FSW_EXCEPTIONS 0x003fu
 #define FSW_ES_B 0x8080u
 #define MXCSR_MASK 0xffffu
-#define CR3_MASK (((1ull << CPU_PHYS_BITS) - 1) & ~0xfe7ull) /* PWT and PCD stay (SDM vol. 3, 2.5) */
+#define CR3_MASK                                                                                   \
+	(((1ull << CPU_PHYS_BITS) - 1) & ~0xfe7ull) /* PWT and PCD stay (SDM vol. 3, 2.5) */
 
 enum regs_kind {
-	KIND_GPR, KIND_RIP, KIND_EFLAGS, KIND_SELECTOR, KIND_ST, KIND_FCTRL, KIND_FSTAT, KIND_FTAG,
-	KIND_FISEG, KIND_FIOFF, KIND_FOSEG, KIND_FOOFF, KIND_FOP, KIND_XMM, KIND_MXCSR, KIND_BASE,
-	KIND_MSR, KIND_CR0, KIND_CR2, KIND_CR3, KIND_CR4, KIND_CR8, KIND_EFER, KIND_DR, KIND_DR6, KIND_DR7
+	KIND_GPR,
+	KIND_RIP,
+	KIND_EFLAGS,
+	KIND_SELECTOR,
+	KIND_ST,
+	KIND_FCTRL,
+	KIND_FSTAT,
+	KIND_FTAG,
+	KIND_FISEG,
+	KIND_FIOFF,
+	KIND_FOSEG,
+	KIND_FOOFF,
+	KIND_FOP,
+	KIND_XMM,
+	KIND_MXCSR,
+	KIND_BASE,
+	KIND_MSR,
+	KIND_CR0,
+	KIND_CR2,
+	KIND_CR3,
+	KIND_CR4,
+	KIND_CR8,
+	KIND_EFER,
+	KIND_DR,
+	KIND_DR6,
+	KIND_DR7
 };
 
 #define GPR(name, index, type) { name, type, REGS_CORE, KIND_GPR, index, 8 }
@@ -48,19 +73,49 @@ static const struct regs_desc regs_table[] = {
 	GPR("r13", CPU_R13, "int64"),
 	GPR("r14", CPU_R14, "int64"),
 	GPR("r15", CPU_R15, "int64"),
-	{ "rip", "code_ptr", REGS_CORE, KIND_RIP, 0, 8 },
-	{ "eflags", "i386_eflags", REGS_CORE, KIND_EFLAGS, 0, 4 },
-	SEL("cs", CPU_CS), SEL("ss", CPU_SS), SEL("ds", CPU_DS),
-	SEL("es", CPU_ES), SEL("fs", CPU_FS), SEL("gs", CPU_GS),
-	ST(0), ST(1), ST(2), ST(3), ST(4), ST(5), ST(6), ST(7),
-	FPU("fctrl", KIND_FCTRL), FPU("fstat", KIND_FSTAT), FPU("ftag", KIND_FTAG),
-	FPU("fiseg", KIND_FISEG), FPU("fioff", KIND_FIOFF), FPU("foseg", KIND_FOSEG),
-	FPU("fooff", KIND_FOOFF), FPU("fop", KIND_FOP),
-	XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7),
-	XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
-	{ "mxcsr", "i386_mxcsr", REGS_SSE, KIND_MXCSR, 0, 4 },
-	{ "fs_base", "int64", REGS_SEGMENTS, KIND_BASE, CPU_FS, 8 },
-	{ "gs_base", "int64", REGS_SEGMENTS, KIND_BASE, CPU_GS, 8 },
+	{"rip", "code_ptr", REGS_CORE, KIND_RIP, 0, 8},
+	{"eflags", "i386_eflags", REGS_CORE, KIND_EFLAGS, 0, 4},
+	SEL("cs", CPU_CS),
+	SEL("ss", CPU_SS),
+	SEL("ds", CPU_DS),
+	SEL("es", CPU_ES),
+	SEL("fs", CPU_FS),
+	SEL("gs", CPU_GS),
+	ST(0),
+	ST(1),
+	ST(2),
+	ST(3),
+	ST(4),
+	ST(5),
+	ST(6),
+	ST(7),
+	FPU("fctrl", KIND_FCTRL),
+	FPU("fstat", KIND_FSTAT),
+	FPU("ftag", KIND_FTAG),
+	FPU("fiseg", KIND_FISEG),
+	FPU("fioff", KIND_FIOFF),
+	FPU("foseg", KIND_FOSEG),
+	FPU("fooff", KIND_FOOFF),
+	FPU("fop", KIND_FOP),
+	XMM(0),
+	XMM(1),
+	XMM(2),
+	XMM(3),
+	XMM(4),
+	XMM(5),
+	XMM(6),
+	XMM(7),
+	XMM(8),
+	XMM(9),
+	XMM(10),
+	XMM(11),
+	XMM(12),
+	XMM(13),
+	XMM(14),
+	XMM(15),
+	{"mxcsr", "i386_mxcsr", REGS_SSE, KIND_MXCSR, 0, 4},
+	{"fs_base", "int64", REGS_SEGMENTS, KIND_BASE, CPU_FS, 8},
+	{"gs_base", "int64", REGS_SEGMENTS, KIND_BASE, CPU_GS, 8},
 	/* Up to efer: the names QEMU gives them, which scripts know. */
 	SYS("k_gs_base", KIND_MSR, CPU_MSR_KERNEL_GS_BASE),
 	SYS("cr0", KIND_CR0, 0),
@@ -70,8 +125,12 @@ static const struct regs_desc regs_table[] = {
 	SYS("cr8", KIND_CR8, 0),
 	SYS("efer", KIND_EFER, 0),
 	SYS("lstar", KIND_MSR, CPU_MSR_LSTAR),
-	SYS("dr0", KIND_DR, 0), SYS("dr1", KIND_DR, 1), SYS("dr2", KIND_DR, 2), SYS("dr3", KIND_DR, 3),
-	SYS("dr6", KIND_DR6, 0), SYS("dr7", KIND_DR7, 0),
+	SYS("dr0", KIND_DR, 0),
+	SYS("dr1", KIND_DR, 1),
+	SYS("dr2", KIND_DR, 2),
+	SYS("dr3", KIND_DR, 3),
+	SYS("dr6", KIND_DR6, 0),
+	SYS("dr7", KIND_DR7, 0),
 };
 
 const struct regs_desc *regs_desc_get(unsigned regnum)
@@ -356,7 +415,7 @@ void regs_handle_P(struct gdbstub *s, struct pkt *k)
 	uint64_t n;
 
 	if (!pkt_hex(k, &n) || !pkt_eat(k, '=') || n >= RV_ARRAY_LEN(regs_table) ||
-	    !pkt_bytes(k, buf, regs_table[n].size) || !pkt_done(k)) {
+		!pkt_bytes(k, buf, regs_table[n].size) || !pkt_done(k)) {
 		reply_error(&s->reply, STUB_ERR_FORM);
 		return;
 	}

@@ -71,7 +71,8 @@ void reply_status(struct reply *r, int rc)
 		reply_error(r, STUB_ERR_FORM);
 }
 
-bool stub_thread_parse(const struct gdbstub *s, struct pkt *k, unsigned any, unsigned *cpu, bool *known)
+bool stub_thread_parse(const struct gdbstub *s, struct pkt *k, unsigned any, unsigned *cpu,
+		       bool *known)
 {
 	uint64_t id;
 

@@ -142,7 +142,7 @@ void rsp_link_fini(struct rsp_link *l, bool linger)
 	if (linger && !l->eof && shutdown(l->fd, SHUT_WR) == 0)
 		for (int i = 0; i < 8; i++)
 			if (poll(&p, 1, RSP_LINGER_MS) != 1 ||
-			    recv(l->fd, l->rx, sizeof(l->rx), MSG_DONTWAIT) <= 0)
+				recv(l->fd, l->rx, sizeof(l->rx), MSG_DONTWAIT) <= 0)
 				break;
 	close(l->fd);
 	l->fd = -1;

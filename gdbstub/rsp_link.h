@@ -14,12 +14,13 @@
 
 enum rsp_event {
 	RSP_NONE,
-	RSP_PACKET,   /* parser.body, parser.len: unescaped, checksum right */
+	RSP_PACKET, /* parser.body, parser.len: unescaped, checksum right */
 	RSP_BAD_SUM,
-	RSP_TOO_LONG, /* a frame of more than RSP_PAYLOAD_MAX; its end was found, its payload is lost */
+	RSP_TOO_LONG, /* a frame of more than RSP_PAYLOAD_MAX; its end was found, its payload is
+			 lost */
 	RSP_ACK,
 	RSP_NAK,
-	RSP_BREAK,    /* 0x03 outside a frame */
+	RSP_BREAK, /* 0x03 outside a frame */
 };
 
 enum rsp_state { RSP_IDLE, RSP_BODY, RSP_SUM_HIGH, RSP_SUM_LOW };
@@ -56,8 +57,8 @@ struct rsp_link {
 void rsp_link_init(struct rsp_link *l, int fd);
 /* linger: let the peer read what was sent last (a TCP reset would discard it). */
 void rsp_link_fini(struct rsp_link *l, bool linger);
-/* Next RSP_PACKET, RSP_TOO_LONG or RSP_BREAK out of what was read; acknowledges, and sends again when
- * asked to. RSP_NONE: rsp_link_fill() is next. */
+/* Next RSP_PACKET, RSP_TOO_LONG or RSP_BREAK out of what was read; acknowledges, and sends again
+ * when asked to. RSP_NONE: rsp_link_fill() is next. */
 enum rsp_event rsp_link_next(struct rsp_link *l);
 /* Reads what has arrived, without waiting. False: nothing came, or eof. */
 bool rsp_link_fill(struct rsp_link *l);

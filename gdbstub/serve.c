@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stub's life: made over an address or a descriptor, it serves one client at a time to its end. */
+/* A stub's life: made over an address or a descriptor, it serves one client at a time to its end.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -203,7 +204,8 @@ int gdbstub_serve(struct gdbstub *s, bool (*poll)(void *ctx), void *ctx, enum gd
 	return rc;
 }
 
-int gdbstub_request(struct gdbstub *s, const char *payload, size_t len, char *reply, size_t reply_cap)
+int gdbstub_request(struct gdbstub *s, const char *payload, size_t len, char *reply,
+			size_t reply_cap)
 {
 	if (len > RSP_PAYLOAD_MAX)
 		return RV_EINVAL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share: the stub's state, the reply under construction, the handlers. */
+/* What the files of this folder share: the stub's state, the reply under construction, the
+ * handlers. */
 #ifndef RV_GDBSTUB_STUB_H
 #define RV_GDBSTUB_STUB_H
 
@@ -10,7 +11,8 @@
 #include "hex.h"
 #include "rsp_link.h"
 
-/* Error numbers of replies. GDB prints them and attaches no meaning; these are the ones QEMU uses. */
+/* Error numbers of replies. GDB prints them and attaches no meaning; these are the ones QEMU uses.
+ */
 #define STUB_ERR_FORM 0x01u   /* malformed packet, or refused by the target */
 #define STUB_ERR_MEMORY 0x14u /* not mapped */
 #define STUB_ERR_VALUE 0x22u  /* well formed, but no such thread, register value... */
@@ -32,7 +34,8 @@ void reply_text(struct reply *r, const char *fmt, ...) __attribute__((format(pri
 void reply_hex(struct reply *r, const void *data, size_t len);
 /* Replaces what was put so far. */
 void reply_error(struct reply *r, unsigned number);
-/* The reply for a target's status: OK, E14 for RV_ENOENT, nothing (not supported) for RV_ENOTSUP, E01. */
+/* The reply for a target's status: OK, E14 for RV_ENOENT, nothing (not supported) for RV_ENOTSUP,
+ * E01. */
 void reply_status(struct reply *r, int rc);
 
 struct stub_break;
@@ -60,7 +63,8 @@ struct gdbstub {
 
 	/* One client's session. */
 	bool swbreak, hwbreak; /* the client knows these stop reasons */
-	bool noack;            /* from the next packet on: the reply to QStartNoAckMode is still acknowledged */
+	bool
+		noack; /* from the next packet on: the reply to QStartNoAckMode is still acknowledged */
 	bool extended;         /* `!`: stays connected after a kill, may vRun */
 	bool killed;
 	bool phys;             /* memory packets are physical */
@@ -87,19 +91,21 @@ void stub_session_begin(struct gdbstub *s);
 void stub_session_end(struct gdbstub *s);
 /* poll() for a debug_target; ctx is the stub. */
 bool stub_poll(void *ctx);
-/* Text for GDB's console, as O packets: only while a motion or a monitor command runs (E.3, `O`). */
+/* Text for GDB's console, as O packets: only while a motion or a monitor command runs (E.3, `O`).
+ */
 void stub_console(void *ctx, const char *text);
 
 /* request.c: one payload in, s->reply out. */
 void stub_request(struct gdbstub *s, const char *payload, size_t len);
-/* A thread id (vCPU + 1), or 0 and -1 for any. False: malformed, or no such thread (*known false). */
-bool stub_thread_parse(const struct gdbstub *s, struct pkt *k, unsigned any, unsigned *cpu, bool *known);
+/* A thread id (vCPU + 1), or 0 and -1 for any. False: malformed, or no such (*known false). */
+bool stub_thread_parse(const struct gdbstub *s, struct pkt *k, unsigned any, unsigned *cpu,
+		       bool *known);
 
 /* Handlers: k is what follows the name. */
 typedef void stub_handler(struct gdbstub *s, struct pkt *k);
 stub_handler regs_handle_g, regs_handle_G, regs_handle_p, regs_handle_P;
-stub_handler memory_handle_m, memory_handle_M, memory_handle_x, memory_handle_X, memory_handle_search,
-	memory_handle_phys_set, memory_handle_phys_get;
+stub_handler memory_handle_m, memory_handle_M, memory_handle_x, memory_handle_X,
+	memory_handle_search, memory_handle_phys_set, memory_handle_phys_get;
 stub_handler breaks_handle_Z, breaks_handle_z;
 stub_handler motion_handle_why, motion_handle_c, motion_handle_C, motion_handle_s, motion_handle_S,
 	motion_handle_bc, motion_handle_bs, motion_handle_vcont, motion_handle_vcont_query,

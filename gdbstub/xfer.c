@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* qXfer:features:read and target.xml (GDB manual, appendix G), written from the table of registers. */
+/* qXfer:features:read and target.xml (GDB manual, appendix G), written from the table of registers.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -51,8 +52,8 @@ static void xfer_put_flags(struct bytes *out, const char *id, const struct xfer_
 {
 	xfer_put(out, "<flags id=\"%s\" size=\"4\">\n", id);
 	for (size_t i = 0; i < n; i++)
-		xfer_put(out, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>\n", f[i].name, f[i].start,
-			 f[i].end);
+		xfer_put(out, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>\n", f[i].name,
+			 f[i].start, f[i].end);
 	xfer_put(out, "</flags>\n");
 }
 
@@ -72,7 +73,8 @@ static void xfer_put_vec128(struct bytes *out)
 			 vectors[i].type, vectors[i].count);
 	xfer_put(out, "<union id=\"vec128\">\n");
 	for (size_t i = 0; i < RV_ARRAY_LEN(vectors); i++)
-		xfer_put(out, "<field name=\"%s\" type=\"%s\"/>\n", vectors[i].field, vectors[i].id);
+		xfer_put(out, "<field name=\"%s\" type=\"%s\"/>\n", vectors[i].field,
+			 vectors[i].id);
 	xfer_put(out, "<field name=\"uint128\" type=\"uint128\"/>\n</union>\n");
 }
 
@@ -92,7 +94,8 @@ int xfer_xml_build(struct bytes *out)
 			xfer_put_flags(out, "i386_mxcsr", xfer_mxcsr, RV_ARRAY_LEN(xfer_mxcsr));
 		}
 		for (; (d = regs_desc_get(regnum)) != NULL && d->feature == f; regnum++)
-			xfer_put(out, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"%s/>\n",
+			xfer_put(out,
+				 "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"%s/>\n",
 				 d->name, d->size * 8u, d->type, regnum,
 				 f == REGS_SYSTEM ? " group=\"system\"" : "");
 		xfer_put(out, "</feature>\n");
@@ -111,7 +114,7 @@ void xfer_handle_features(struct gdbstub *s, struct pkt *k)
 		return;
 	}
 	if (!pkt_hex(k, &off) || !pkt_eat(k, ',') || !pkt_hex(k, &len) || !pkt_done(k) ||
-	    off > s->xml.len) {
+		off > s->xml.len) {
 		reply_error(&s->reply, STUB_ERR_FORM);
 		return;
 	}

@@ -67,7 +67,16 @@ expect 2 "-o TRACE is missing" record --kernel=text
 expect 2 "unknown option --kernle (did you mean --kernel?)" run --kernle=text
 expect 2 "unknown option --disk" run --kernel=text --disk=text
 expect 2 "unknown option --net" run --kernel=text --net=user
-expect 2 "unknown option --gdb" replay directory --gdb=1234
+expect 2 "unknown option --gbd" replay directory --gbd=1234
+expect 1 "not a trace" replay directory --gdb=1234
+expect 2 "does not go with --gdb" replay directory --gdb=1234 --until=5
+expect 2 "not a number of seconds" record -o t --kernel=junk --checkpoint-every=1s
+expect 2 "needs --gdb" run --kernel=junk --gdb-wait
+expect 1 "not a trace" debug directory
+expect 1 "nowhere" debug nowhere
+expect 2 "--symbols=nowhere" debug directory --symbols=nowhere
+expect 2 "-x nowhere" debug directory -x nowhere
+expect 2 "not a size" debug directory --checkpoint-memory=much
 expect 2 "unknown option -x" run -x
 expect 2 "--kernel needs a value" run --kernel
 expect 2 "--kernel needs a value" run --kernel=

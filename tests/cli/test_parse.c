@@ -60,12 +60,27 @@ static void dates(void **state)
 		assert_false(parse_date(bad[i], &ns));
 }
 
+static void seconds(void **state)
+{
+	static const char *const bad[] = { "", "1s", ".5", "1.", "-1", "1e3", "1000000001", "0.1234567890" };
+	uint64_t ns;
+
+	(void)state;
+	assert_true(parse_seconds("0", &ns) && ns == 0);
+	assert_true(parse_seconds("1", &ns) && ns == 1000000000);
+	assert_true(parse_seconds("0.05", &ns) && ns == 50000000);
+	assert_true(parse_seconds("2.000000001", &ns) && ns == 2000000001);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(parse_seconds(bad[i], &ns));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(dates),
+		cmocka_unit_test(seconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@
 #include "sandbox.h"
 
 static const enum sandbox_profile profiles[] = { SANDBOX_RUN, SANDBOX_RECORD, SANDBOX_REPLAY,
-						 SANDBOX_VERIFY, SANDBOX_RUN_KVM };
+						 SANDBOX_VERIFY, SANDBOX_RUN_KVM, SANDBOX_RUN_GDB,
+						 SANDBOX_RECORD_GDB, SANDBOX_REPLAY_GDB };
 
 /* Runs action in a child under the profile; returns its wait status. */
 static int under(enum sandbox_profile profile, int (*action)(void))
@@ -268,7 +269,7 @@ static int landlock_child(const char *dir)
 	struct rv_err err;
 
 	snprintf(name, sizeof(name), "%s/sub", dir);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || sandbox_landlock(&path, 1, &err))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || sandbox_landlock(&path, 1, false, &err))
 		return 99;
 	if (syscall(444, NULL, 0, 1) < 1)
 		return 0; /* no Landlock in this kernel: nothing to see */

@@ -104,8 +104,8 @@ static void fuzz_connection(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) != 0)
 		abort();
 	c = (struct fuzz_client){ fd[0], data, size };
-	if (send(fd[0], data, size, MSG_NOSIGNAL) != (ssize_t)size || shutdown(fd[0], SHUT_WR) != 0 ||
-	    pthread_create(&drain, NULL, fuzz_drain, &c) != 0 ||
+	if (send(fd[0], data, size, MSG_NOSIGNAL) != (ssize_t)size ||
+	    shutdown(fd[0], SHUT_WR) != 0 || pthread_create(&drain, NULL, fuzz_drain, &c) != 0 ||
 	    gdbstub_attach(&s, fd[1], &f.target) != RV_OK)
 		abort();
 	rc = gdbstub_serve(s, NULL, NULL, &end);

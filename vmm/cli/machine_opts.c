@@ -15,7 +15,7 @@
 enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_MEMORY, OPT_CPUS, OPT_SERIAL, OPT_ENGINE, OPT_CLOCK,
 	OPT_DILATION, OPT_SEED, OPT_MAX_ICOUNT, OPT_STATS, OPT_DATE, OPT_CATCH_UP, OPT_SYNC,
-	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_CHECKPOINT_EVERY
+	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_GDB_WAIT, OPT_CHECKPOINT_EVERY
 };
 
 const struct opt_spec machine_opt_specs[] = {
@@ -36,6 +36,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "no-reboot", 0, NULL, OPT_NO_REBOOT, "a guest reset ends the run instead of booting again" },
 	{ "sandbox", 0, "on|off", OPT_SANDBOX, "seccomp and Landlock (default: on)" },
 	{ "gdb", 0, "ADDR", OPT_GDB, "serve a debugger on unix:PATH, PORT (loopback) or HOST:PORT" },
+	{ "gdb-wait", 0, NULL, OPT_GDB_WAIT, "do not start before a debugger has come" },
 	{ "checkpoint-every", 0, "SECONDS", OPT_CHECKPOINT_EVERY,
 	  "record: checkpoints for time travel (default: 1; 0: none)" },
 	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
@@ -187,6 +188,9 @@ int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_er
 	case OPT_GDB:
 		o->gdb = value;
 		return 0;
+	case OPT_GDB_WAIT:
+		o->gdb_wait = true;
+		return 0;
 	case OPT_CHECKPOINT_EVERY:
 		if (!parse_seconds(value, &o->checkpoint_every))
 			return rv_err_set(err, RV_EUSAGE,
@@ -223,6 +227,8 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 	if (o->catch_up && o->clock == LIVE_CLOCK_VIRTUAL)
 		return rv_err_set(err, RV_EUSAGE,
 				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
+	if (o->gdb_wait && !o->gdb)
+		return rv_err_set(err, RV_EUSAGE, "--gdb-wait: needs --gdb=ADDR");
 	if (o->gdb && !(o->engine->caps & ENGINE_CAP_BREAK))
 		return rv_err_set(err, RV_EUSAGE, "--gdb: needs --engine=exact");
 	if (!(o->engine->caps & ENGINE_CAP_EXACT)) {

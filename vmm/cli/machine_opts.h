@@ -27,6 +27,7 @@ struct machine_opts {
 	bool no_reboot;
 	bool sandbox;
 	const char *gdb;           /* NULL: no debugger */
+	bool gdb_wait;             /* no step before the first debugger has come */
 	uint64_t checkpoint_every; /* ns of host time; 0: none */
 };
 

@@ -47,6 +47,7 @@ struct session {
 	/* run and record under a debugger */
 	struct live_target *target;
 	struct gdbstub *stub;
+	bool gdb_wait;
 	struct file_data kernel, initrd; /* live: a guest that resets boots from them again */
 	/* record */
 	char *trace_path;
@@ -329,6 +330,7 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 	s->limits.icount = o->max_icount;
 	if (trace_path && (rc = record_open(s, o, trace_path, &s->kernel, &s->initrd, err)))
 		goto fail;
+	s->gdb_wait = o->gdb_wait;
 	if (o->gdb && (rc = live_gdb(s, o->gdb, err)))
 		goto fail;
 	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path), false, err)))
@@ -493,9 +495,10 @@ static bool debugger_give_up(void *ctx)
  * stop request does: through the inbound port, so that a recording has it. */
 static int run_debugged(struct session *s, struct machine_result *result)
 {
-	while (!live_target_run(s->target, debugger_waits, s)) {
+	while (s->gdb_wait || !live_target_run(s->target, debugger_waits, s)) {
 		enum gdbstub_end end = GDBSTUB_DETACHED;
 
+		s->gdb_wait = false;
 		if (gdbstub_serve(s->stub, debugger_give_up, s, &end) == RV_OK && end == GDBSTUB_KILLED)
 			live_stop(s->live);
 	}

@@ -96,8 +96,8 @@ static inline int fake_regs_set(struct debug_target *t, unsigned cpu, const stru
 	return RV_OK;
 }
 
-static inline int fake_mem(struct debug_target *t, bool phys, uint64_t addr, void *out, const void *in,
-			   size_t len)
+static inline int fake_mem(struct debug_target *t, bool phys, uint64_t addr, void *out,
+			   const void *in, size_t len)
 {
 	if (len == 0 || addr + (len - 1) < addr)
 		return RV_EINVAL;
@@ -113,8 +113,8 @@ static inline int fake_mem(struct debug_target *t, bool phys, uint64_t addr, voi
 	return RV_OK;
 }
 
-static inline int fake_mem_read(struct debug_target *t, unsigned cpu, bool phys, uint64_t addr, void *out,
-				size_t len)
+static inline int fake_mem_read(struct debug_target *t, unsigned cpu, bool phys, uint64_t addr,
+				void *out, size_t len)
 {
 	if (cpu >= fake_of(t)->ncpus)
 		abort();
@@ -129,11 +129,12 @@ static inline int fake_mem_write(struct debug_target *t, unsigned cpu, bool phys
 	return fake_mem(t, phys, addr, NULL, data, len);
 }
 
-static inline struct fake_break *fake_find(struct fake *f, enum debug_break_kind kind, uint64_t addr,
-					   uint64_t len)
+static inline struct fake_break *fake_find(struct fake *f, enum debug_break_kind kind,
+					   uint64_t addr, uint64_t len)
 {
 	for (size_t i = 0; i < f->nbreaks; i++)
-		if (f->breaks[i].kind == kind && f->breaks[i].addr == addr && f->breaks[i].len == len)
+		if (f->breaks[i].kind == kind && f->breaks[i].addr == addr &&
+			f->breaks[i].len == len)
 			return &f->breaks[i];
 	return NULL;
 }
@@ -151,8 +152,8 @@ static inline int fake_break_set(struct debug_target *t, enum debug_break_kind k
 	return RV_OK;
 }
 
-static inline int fake_break_clear(struct debug_target *t, enum debug_break_kind kind, uint64_t addr,
-				   uint64_t len)
+static inline int fake_break_clear(struct debug_target *t, enum debug_break_kind kind,
+				   uint64_t addr, uint64_t len)
 {
 	struct fake *f = fake_of(t);
 	struct fake_break *b = fake_find(f, kind, addr, len);
@@ -164,14 +165,16 @@ static inline int fake_break_clear(struct debug_target *t, enum debug_break_kind
 }
 
 /* A hit at the present position, of an access (watch) or of RIP. */
-static inline bool fake_hit(struct fake *f, bool watch, uint64_t at, bool write, struct debug_stop *stop)
+static inline bool fake_hit(struct fake *f, bool watch, uint64_t at, bool write,
+				struct debug_stop *stop)
 {
 	for (size_t i = 0; i < f->nbreaks; i++) {
 		struct fake_break *b = &f->breaks[i];
 		bool code = b->kind == DEBUG_BREAK_SW || b->kind == DEBUG_BREAK_HW;
 		if (code == watch || at - b->addr >= b->len)
 			continue;
-		if (watch && b->kind != DEBUG_WATCH_ACCESS && (b->kind == DEBUG_WATCH_WRITE) != write)
+		if (watch && b->kind != DEBUG_WATCH_ACCESS &&
+			(b->kind == DEBUG_WATCH_WRITE) != write)
 			continue;
 		f->tests++;
 		if (b->cond.test && !b->cond.test(b->cond.ctx, 0))
@@ -224,15 +227,16 @@ static inline int fake_resume(struct debug_target *t, enum debug_motion motion, 
 				       f->exits ? DEBUG_STOP_EXITED : DEBUG_STOP_END;
 			return RV_OK;
 		}
-		if (fake_step(f, back, stop) || (!step && fake_hit(f, false, f->cpu[0].rip, false, stop)))
+		if (fake_step(f, back, stop) ||
+			(!step && fake_hit(f, false, f->cpu[0].rip, false, stop)))
 			return RV_OK;
 	} while (!step || f->endless);
 	return RV_OK;
 }
 
 static inline int fake_monitor(struct debug_target *t, const char *line,
-			       void (*put)(void *ctx, const char *text), bool (*poll)(void *ctx), void *ctx,
-			       bool *moved)
+			       void (*put)(void *ctx, const char *text), bool (*poll)(void *ctx),
+			       void *ctx, bool *moved)
 {
 	struct fake *f = fake_of(t);
 	char text[64];

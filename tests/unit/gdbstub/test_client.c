@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stock GDB, in batch mode, against the machine of fake_target.h: what it makes of us. Skipped where
- * there is no gdb. */
+/* The stock GDB, in batch mode, against the machine of fake_target.h: what it makes of us. Skipped
+ * where there is no gdb. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,8 @@ static bool client_gone(void *ctx)
 /* Runs gdb with the commands, serves it, and leaves what it printed in text. */
 static void client_run(struct client *c, const char *const *commands)
 {
-	const char *argv[CLIENT_ARGS_MAX] = { "gdb", "-nx", "-batch", "-ex", "set tcp connect-timeout 5" };
+	const char *argv[CLIENT_ARGS_MAX] = {"gdb", "-nx", "-batch", "-ex",
+					     "set tcp connect-timeout 5"};
 	char connect[96];
 	enum gdbstub_end end;
 	size_t n = 5, len;
@@ -220,7 +221,8 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_registers_and_memory, client_setup, client_teardown),
+		cmocka_unit_test_setup_teardown(test_registers_and_memory, client_setup,
+						client_teardown),
 		cmocka_unit_test_setup_teardown(test_time_travel, client_setup, client_teardown),
 		cmocka_unit_test_setup_teardown(test_restart, client_setup, client_teardown),
 	};

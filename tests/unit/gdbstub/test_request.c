@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The request layer against a machine of a few pages: every packet, and every malformed form of it. */
+/* The request layer against a machine of a few pages: every packet, and every malformed form of it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -404,7 +405,8 @@ static void test_breaks(void **state)
 	char request[128];
 
 	EXPECT("Z0,ffffffff81000032,1;X6,260000223213" "27", "E01"); /* a byte too many */
-	EXPECT("Z0,ffffffff81000032,1;X2,2201", "OK"); /* runs out of code: no value, does not hold */
+	EXPECT("Z0,ffffffff81000032,1;X2,2201",
+	       "OK"); /* runs out of code: no value, does not hold */
 	EXPECT("Z0,ffffffff81000032,1;X3,220027", "OK");
 	EXPECT("c", "T05thread:1;replaylog:end;");
 	assert_int_equal(f->tests, 1);
@@ -430,7 +432,8 @@ static void test_breaks(void **state)
 	/* the target is full: the set fails, and leaves nothing */
 	EXPECT("Z1,ffffffff810000f0,1", "E01");
 	for (uint64_t p = 0x32; p < 0x60; p++) {
-		snprintf(request, sizeof(request), "z0,%llx,1", (unsigned long long)(FAKE_CODE + p));
+		snprintf(request, sizeof(request), "z0,%llx,1",
+			 (unsigned long long)(FAKE_CODE + p));
 		assert_string_equal(ask(h, request), "OK");
 	}
 	assert_int_equal(f->nbreaks, 0);

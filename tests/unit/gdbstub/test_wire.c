@@ -134,7 +134,8 @@ static void test_wire_interrupt(void **state)
 	put_raw(w->fd, "\003", 1);
 	put_packet(w->fd, "D");
 	assert_int_equal(serve(w), GDBSTUB_DETACHED);
-	assert_string_equal(get_all(w), "+$OK#9a$T05thread:1;#d7$T02thread:1;#d4$T02thread:1;#d4$OK#9a");
+	assert_string_equal(get_all(w),
+				"+$OK#9a$T05thread:1;#d7$T02thread:1;#d4$T02thread:1;#d4$OK#9a");
 }
 
 static void test_wire_death(void **state)
@@ -272,7 +273,8 @@ static void test_listen_unix(void **state)
 		assert_int_equal(serve(&w), GDBSTUB_DETACHED);
 		assert_int_equal(w.fake.nbreaks, 0);
 		if (i != 2) {
-			assert_non_null(strstr(get_all(&w), "$0#30")); /* a new client starts anew */
+			assert_non_null(
+				strstr(get_all(&w), "$0#30")); /* a new client starts anew */
 			close(w.fd);
 		}
 		if (second >= 0) {
@@ -303,8 +305,9 @@ static void test_listen_unix(void **state)
 
 static void test_listen_addresses(void **state)
 {
-	static const char *const bad[] = { "",      "unix:",  "0",     "65536", "abc",   "1x",
-					   ":1234", "[]:123", "host:", "-1",    "+1",    "127.0.0.1:0" };
+	static const char *const bad[] = {"",	   "unix:", "0",     "65536",
+					  "abc",   "1x",    ":1234", "[]:123",
+					  "host:", "-1",    "+1",    "127.0.0.1:0"};
 	char longest[300] = "unix:/";
 	struct fake f;
 	struct gdbstub *s;
@@ -335,7 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_wire_acks, wire_setup, wire_teardown),
-		cmocka_unit_test_setup_teardown(test_wire_escapes_and_lengths, wire_setup, wire_teardown),
+		cmocka_unit_test_setup_teardown(test_wire_escapes_and_lengths, wire_setup,
+						wire_teardown),
 		cmocka_unit_test_setup_teardown(test_wire_interrupt, wire_setup, wire_teardown),
 		cmocka_unit_test_setup_teardown(test_wire_death, wire_setup, wire_teardown),
 		cmocka_unit_test_setup_teardown(test_wire_browser, wire_setup, wire_teardown),
