@@ -3,20 +3,21 @@
 _retrovisor() {
 	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} machine words
 	machine='--kernel= --initrd= --append= --memory= --cpus= --serial= --engine= --clock= --time-dilation=
-		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats'
+		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats --gdb= --gdb-wait --checkpoint-every='
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump help' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump debug help' -- "$cur")
 		return
 	fi
 	case $command in
 	run) words=$machine ;;
 	record) words="-o $machine" ;;
-	replay) words='--until= --no-console --sandbox= --stats' ;;
+	replay) words='--until= --gdb= --no-console --sandbox= --stats' ;;
 	verify) words='--sandbox= --stats' ;;
 	info) words=--json ;;
 	dump) words=--from= ;;
-	help) words='run record replay verify info dump' ;;
+	debug) words='--symbols= --at= -x --batch --gdb= --checkpoint-memory= --sandbox=' ;;
+	help) words='run record replay verify info dump debug' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	[[ ${COMPREPLY[0]:-} == *= ]] && compopt -o nospace

@@ -77,7 +77,7 @@ static int ckpt_catch_up(struct ckpt_store *s)
 int ckpt_take(struct ckpt_store *s, const struct output_digest *extra, struct ckpt **out)
 {
 	struct ckpt *c = calloc(1, sizeof(*c));
-	uint64_t before = ckpt_store_bytes(s);
+	uint64_t before = ckpt_store_bytes(s), after;
 	if (!c)
 		return RV_ENOMEM;
 	c->refs = 1;
@@ -93,7 +93,9 @@ int ckpt_take(struct ckpt_store *s, const struct output_digest *extra, struct ck
 	c->info.at.seq = machine_seq(s->machine);
 	c->info.vns = machine_vns(s->machine);
 	s->state_bytes += c->state.len;
-	c->info.bytes = ckpt_store_bytes(s) - before;
+	/* Contents that only `now` held may have gone at the same time. */
+	after = ckpt_store_bytes(s);
+	c->info.bytes = after > before ? after - before : 0;
 	*out = c;
 	return RV_OK;
 }
@@ -136,6 +138,11 @@ int ckpt_restore(struct ckpt_store *s, const struct ckpt *c, struct output_diges
 	bytes_in_init(&in, c->state.data, c->state.len);
 	rc = machine_load(s->machine, &in);
 	if (rc == RV_OK && in.pos != in.len)
+		rc = RV_EINVAL;
+	/* A recorded header and its state are two statements, and the caller goes by the first. */
+	if (rc == RV_OK && (machine_icount(s->machine) != c->info.at.icount ||
+			    machine_seq(s->machine) != c->info.at.seq ||
+			    machine_vns(s->machine) != c->info.vns))
 		rc = RV_EINVAL;
 	*extra = c->extra;
 	return rc == RV_OK ? RV_OK : RV_EDAMAGED;

@@ -4,17 +4,16 @@
  * contents are used in place. Files are numbered from 0 without a gap; each
  * names the CRC of the one before, so none can be exchanged unnoticed.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <lz4.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ckpt_file.h"
+#include "trace_priv.h"
 
 struct loading {
 	struct ckpt_store *store;
@@ -34,7 +33,8 @@ static const char *header_fault(const uint8_t *h, uint64_t size, const struct lo
 				uint32_t number)
 {
 	uint32_t crc;
-	if (size < CKPT_HEADER || memcmp(h, CKPT_MAGIC, 8) != 0)
+	if (size < CKPT_HEADER || memcmp(h, CKPT_MAGIC, 8) != 0 ||
+	    le32_get(h + CKPT_AT_VERSION) == 0)
 		return "not a checkpoint";
 	if (le64_get(h + CKPT_AT_LENGTH) != size)
 		return "truncated";
@@ -54,7 +54,9 @@ static const char *header_fault(const uint8_t *h, uint64_t size, const struct lo
 static bool load_state(const uint8_t *h, uint64_t size, struct ckpt *c, uint64_t *pos)
 {
 	uint32_t stored = le32_get(h + CKPT_AT_STATE_STORED), raw = le32_get(h + CKPT_AT_STATE_RAW);
-	if (raw > CKPT_STATE_MAX || stored > size - CKPT_HEADER)
+	/* The second bound also keeps the length within LZ4's int. */
+	if (raw > CKPT_STATE_MAX || stored > LZ4_COMPRESSBOUND(CKPT_STATE_MAX) ||
+	    stored > size - CKPT_HEADER)
 		return false;
 	c->state.data = malloc(raw ? raw : 1);
 	if (!c->state.data)
@@ -133,27 +135,27 @@ static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint3
 static int load_file(struct loading *l, uint32_t number, struct ckpt **out, struct rv_err *err)
 {
 	char name[16], path[4096];
-	struct stat st;
+	uint64_t size;
 	void *map;
 	int fd, rc;
 	ckpt_file_name(name, number);
 	snprintf(path, sizeof(path), "%s/" CKPT_DIR "/%s", trace_path(l->trace), name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = fd_open_regular(AT_FDCWD, path, &size, &rc);
 	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : rv_err_set(err, rv_status_from_errno(errno), "%s: %s", path,
-						    strerror(errno));
-	if (fstat(fd, &st) || st.st_size < (off_t)CKPT_HEADER) {
+		return rc == RV_ENOENT ? 0
+				       : rv_err_set(err, rc, "%s: %s", path, rv_status_text(rc));
+	if (size < CKPT_HEADER) {
 		close(fd);
 		return load_damaged(err, l->trace, name, "truncated");
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED)
 		return rv_err_set(err, RV_ENOMEM, "%s: cannot map", path);
-	rc = page_pool_keep_map(l->store->pool, map, (size_t)st.st_size);
-	if (rc == RV_OK)
-		rc = load_mapped(l, map, (uint64_t)st.st_size, number, name, out, err);
+	rc = page_pool_keep_map(l->store->pool, map, size);
+	if (rc != RV_OK)
+		return rv_err_set(err, rc, "out of memory for checkpoints");
+	rc = load_mapped(l, map, size, number, name, out, err);
 	return rc == RV_OK ? 1 : rc;
 }
 

@@ -147,6 +147,7 @@ static int ckpt_publish(struct ckpt_writer *w)
 	le64_put(w->header + CKPT_AT_LENGTH, w->length);
 	w->crc = crc32c(w->crc, w->header + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
 	le32_put(w->header + CKPT_AT_CRC, w->crc);
+	errno = EIO; /* of a short write, which sets none */
 	if (pwrite(w->fd, w->header, CKPT_HEADER, 0) != (ssize_t)CKPT_HEADER || fdatasync(w->fd))
 		return rv_status_from_errno(errno);
 	ckpt_file_name(name, w->file_number);
@@ -238,6 +239,12 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	if (rc != RV_OK)
 		return rc;
 	b = batch_get(w);
+	bytes_clear(&b->state);
+	machine_save(w->machine, &b->state);
+	if (b->state.failed) { /* the batch stays ours, and no number is used up */
+		bytes_fini(&b->state);
+		return RV_ENOMEM;
+	}
 	b->first = true;
 	memset(b->header, 0, sizeof(b->header));
 	memcpy(b->header, CKPT_MAGIC, 8);
@@ -250,10 +257,6 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	le64_put(b->header + CKPT_AT_OUT_LO, extra->sum.lo);
 	le64_put(b->header + CKPT_AT_OUT_HI, extra->sum.hi);
 	le64_put(b->header + CKPT_AT_OUT_BYTES, extra->bytes);
-	bytes_clear(&b->state);
-	machine_save(w->machine, &b->state);
-	if (b->state.failed)
-		return RV_ENOMEM;
 	for (uint64_t i = 0; i < pages; i++) {
 		if (mem_page_epoch(mem, i) < w->cursor)
 			continue;

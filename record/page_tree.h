@@ -28,7 +28,7 @@ struct page_blob *page_blob_make(struct page_pool *p, const uint8_t *contents, b
 struct page_blob *page_blob_mapped(struct page_pool *p, const uint8_t *lz4, uint32_t len,
 				   struct digest128 key);
 void page_blob_release(struct page_pool *p, struct page_blob *b);
-/* 4096 bytes into out; false: the (mapped) data does not decompress to a page. NULL gives zeros. */
+/* 4096 bytes into out; false: the (mapped) data is not a page with that key. NULL gives zeros. */
 bool page_blob_read(const struct page_blob *b, uint8_t *out);
 
 struct page_node *page_tree_ref(struct page_node *root);

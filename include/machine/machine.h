@@ -98,7 +98,8 @@ void machine_stats(const struct machine *m, struct engine_stats *out);
 /* The state digest (README "Words"): RAM, vCPUs, clock, devices. */
 struct digest128 machine_digest(struct machine *m);
 /* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes.
- * RAM is loaded by the caller, before, through mem_write() so that what was derived from it is dropped. */
+ * RAM is loaded by the caller, before, through mem_write() so that what was derived from it is dropped.
+ * The bytes may be hostile. After a failed load the machine refuses to run (RV_EINVAL) until one succeeds. */
 void machine_save(const struct machine *m, struct bytes *out);
 int machine_load(struct machine *m, struct bytes_in *in);
 

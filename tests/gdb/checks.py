@@ -259,6 +259,60 @@ def check_motions():
     need(when() == 990, "relative seek")
 
 
+def check_process():
+    """rv-ps and rv-process; hits and steps in one address space."""
+    run("delete")
+    run("monitor process off")
+    out = run("rv-ps")
+    need("first" in out and "second" in out, "rv-ps: %s" % out)
+    seek("begin")
+    run("break sum_items")
+    need(go("continue") == "break", "sum_items in the first space")
+    first, space = when(), value("(unsigned long)$cr3")
+    need(go("continue") == "break", "sum_items in the second space")
+    second, other = when(), value("(unsigned long)$cr3")
+    need(space != other, "two address spaces")
+    seek("begin")
+    out = run("rv-process 2")
+    need("%#x" % other in out, "rv-process: %s" % out)
+    need(go("continue") == "break" and when() == second, "only in the second space")
+    need(go("continue") == "break" and value("(unsigned long)$cr3") == other, "only in the second space")
+    need(go("reverse-continue") == "break" and when() == second, "backwards too")
+    need(go("reverse-continue") == "" and when() == 0, "no more there")
+    seek(first)
+    run("delete")
+    run("break visit_second")
+    run("monitor process %#x" % space)
+    run("continue")
+    way = []
+    for k in range(40):
+        way.append((when(), pc()))
+        run("stepi")
+        need(value("(unsigned long)$cr3") == space, "a step came to another space")
+    need(way[-1][0] - way[0][0] > 60, "the other space was stepped over: %s" % way)
+    for at in reversed(way):
+        run("reverse-stepi")
+        need((when(), pc()) == at, "back: %d, not %s" % (when(), at))
+    run("monitor process off")
+    run("delete")
+
+
+def check_kaslr():
+    """Symbols follow the kernel: a stand-in for vmlinux, linked elsewhere."""
+    run("delete")
+    seek("begin")
+    out = run("rv-symbols %s" % os.environ["RV_VMLINUX"])
+    need("not set up" in out, "no LSTAR at the begin: %s" % out)
+    seek("end")
+    out = run("rv-symbols %s" % os.environ["RV_VMLINUX"])
+    need(value("(unsigned long)&entry_SYSCALL_64") == value("(unsigned long)$lstar"), "the slide: %s" % out)
+    run("rv-symbols %s" % os.environ["RV_VMLINUX"])
+    need(value("(unsigned long)&entry_SYSCALL_64") == value("(unsigned long)$lstar"), "again")
+    run("hbreak entry_SYSCALL_64")
+    need(go("reverse-continue") == "break" and pc() == value("(unsigned long)$lstar"), "the last system call")
+    run("delete")
+
+
 failed = 0
 print("seed %d" % SEED)
 if PROG:

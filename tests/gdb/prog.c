@@ -2,7 +2,9 @@
 /*
  * A small guest for the debugger tests, with DWARF: a table that is worked on
  * in rounds, a timer that interrupts it, and one bad write through a pointer
- * that has gone astray. check() finds the damage much later.
+ * that has gone astray. check() finds the damage much later. Each round spends
+ * a while in a second address space, and a few structures look like Linux's
+ * task list, for the script's commands.
  */
 #include "lib/guest.h"
 
@@ -26,6 +28,29 @@ volatile int round_no;
 volatile int ticks;
 int last_sum;
 static int *stray;
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+struct mm_struct {
+	uint64_t *pgd;
+};
+struct task_struct {
+	int pid;
+	struct mm_struct *mm;
+	struct list_head tasks;
+	char comm[16];
+};
+static uint64_t second_pml4[512] __attribute__((aligned(4096)));
+static struct mm_struct first_mm = { boot_pml4 }, second_mm = { second_pml4 };
+extern struct task_struct init_task;
+static struct task_struct second_task = {
+	2, &second_mm, { &init_task.tasks, &init_task.tasks }, "second"
+};
+struct task_struct init_task = {
+	0, &first_mm, { &second_task.tasks, &second_task.tasks }, "first"
+};
+unsigned long page_offset_base;
 
 static void apic_write(unsigned r, uint32_t v)
 {
@@ -76,11 +101,24 @@ __attribute__((noinline)) void report(int bad)
 	guest_print(" is damaged\n");
 }
 
+__attribute__((noinline)) void space_load(word cr3)
+{
+	write_cr3(cr3);
+}
+
+__attribute__((noinline)) void visit_second(void)
+{
+	space_load((word)second_pml4);
+	last_sum ^= sum_items();
+	space_load((word)boot_pml4);
+}
+
 __attribute__((noinline)) void one_round(void)
 {
 	for (int i = 0; i < ITEMS; i++)
 		bump_item(i);
 	last_sum = sum_items();
+	visit_second();
 	if (round_no == BAD_ROUND)
 		tidy_up(1);
 	if (round_no % 50 == 0)
@@ -94,6 +132,8 @@ void guest_main(void)
 	for (int i = 0; i < ITEMS; i++)
 		table[i] = (struct item){ .id = i };
 	stray = &table[BAD_ITEM].id;
+	for (int i = 0; i < 512; i++)
+		second_pml4[i] = boot_pml4[i];
 	trap_hook = timer_hook;
 	apic_write(0x0f0, 0x1ff);
 	apic_write(0x3e0, 0xb);

@@ -17,6 +17,10 @@ else
 	need "$kernel" "$initrd"
 	record t off </dev/null || die "record: $(tail -n 3 t.err)"
 	export RV_PROG=
+	# A file with one function, where a kernel without KASLR would have it.
+	echo '.globl entry_SYSCALL_64; .type entry_SYSCALL_64, @function; entry_SYSCALL_64: swapgs' |
+		as -o entry.o - && ld -Ttext=0xffffffff82000080 -e entry_SYSCALL_64 -o vmlinux entry.o || die "ld"
+	export RV_VMLINUX=$work/vmlinux
 fi
 RV_CHECK="$*" timeout 3000 "$RV" debug t --batch -x "$here/tests/gdb/checks.py" </dev/null >log 2>&1
 status=$?

@@ -203,6 +203,9 @@ int vclock_load(struct vclock *c, struct bytes_in *in)
 	c->date = (int64_t)bytes_get_u64(in);
 	if (bytes_get_u32(in) != c->ntimers || c->anchor_icount > c->icount)
 		return RV_EINVAL;
+	/* No machine gets here by running; sums of an icount and a distance must not wrap. */
+	if (c->icount > ICOUNT_MAX / 2)
+		return RV_EINVAL;
 	for (unsigned i = 0; i < c->ntimers; i++)
 		c->timer[i].deadline = bytes_get_u64(in);
 	if (in->failed)

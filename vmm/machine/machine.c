@@ -42,6 +42,7 @@ struct machine {
 	icount_t asked;   /* the port was asked un-halted at this icount (ICOUNT_MAX: nowhere yet) */
 	icount_t marked;  /* the mark hook ran at this icount */
 	bool halted;      /* the engine found all vCPUs halted here */
+	bool broken;      /* a machine_load() failed half-way: unchecked values, must not run */
 	atomic_bool interrupt;
 };
 
@@ -303,6 +304,8 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 	int rc;
 
 	memset(result, 0, sizeof(*result));
+	if (m->broken)
+		return RV_EINVAL;
 	m->ops->break_skip(m->engine, limits->break_skip);
 	for (;;) {
 		icount_t now = vclock_icount(clock);
@@ -421,6 +424,8 @@ int machine_take_writes(struct machine *m, const struct machine_limits *limits)
 	bool still, stop = false;
 	int rc;
 
+	if (m->broken)
+		return RV_EINVAL;
 	/* What comes first at this boundary, see above. */
 	if (limits->mark_every && now % limits->mark_every == 0 && now != m->marked) {
 		m->marked = now;
@@ -524,6 +529,7 @@ int machine_load(struct machine *m, struct bytes_in *in)
 	int rc = RV_OK;
 	/* What the state that is left had asked for last (power-off) is no part of the one that comes. */
 	(void)bus_take_request(m->board.bus, &code);
+	m->broken = true;
 	for (unsigned i = 0; rc == RV_OK && i < m->ncpus; i++) {
 		struct cpu_state s;
 		rc = state_load(&cpu_state_desc, &s, in);
@@ -541,6 +547,7 @@ int machine_load(struct machine *m, struct bytes_in *in)
 	/* Whether this position is a halted one is for the engine to say: a run of no length. */
 	rc = m->ops->run(m->engine, 0, machine_icount(m), &es);
 	m->halted = rc == RV_OK && es.reason == ENGINE_EXIT_HALT;
+	m->broken = rc != RV_OK;
 	return rc;
 }
 

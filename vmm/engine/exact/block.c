@@ -162,6 +162,9 @@ bool xblocks_drop(struct xblocks *x, uint64_t page, unsigned off, size_t len)
 	for (struct xblock_link *l = cp->blocks, *next; l; l = next) {
 		unsigned boff, blen;
 		next = l->next;
+		/* A block over two views of one page is on this list twice, and goes at the first. */
+		if (!l->block->valid)
+			continue;
 		xblock_span(l->block, l == &l->block->link[1], &boff, &blen);
 		if (xblocks_granules(boff, blen) & hit) {
 			xblock_drop(x, l->block);

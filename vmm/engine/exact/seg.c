@@ -10,6 +10,7 @@
 
 #include "mmu.h"
 #include "sys.h"
+#include "x87.h"
 
 /* ---- descriptors ---- */
 
@@ -441,6 +442,7 @@ void xcpu_import(struct xcpu *c, const struct cpu_state *s)
 {
 	/* The flags that exist, without virtual-8086 mode, which this CPU lacks. */
 	const uint64_t flags = 0x3f7fd7u & ~(uint64_t)(RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP);
+	unsigned used = 0;
 	c->s = *s;
 	memcpy(c->r, s->gpr, sizeof(s->gpr));
 	c->r[XR_ZERO] = 0;
@@ -448,6 +450,13 @@ void xcpu_import(struct xcpu *c, const struct cpu_state *s)
 	c->r[XR_NEXT] = s->rip;
 	c->fl = xflags_from_rflags(s->rflags);
 	c->s.rflags = (s->rflags & flags & ~(uint64_t)RFLAGS_ARITH) | RFLAGS_1;
+	/* A shadow is of the next instruction: a vCPU that is to run none would wait in it for ever. */
+	if (s->activity != CPU_RUNNING)
+		c->s.shadow_sti = c->s.shadow_ss = false;
+	/* Of a full tag only "empty" is state, the rest follows from the register (SDM vol. 1, 8.1.7). */
+	for (unsigned i = 0; i < 8; i++)
+		used |= (unsigned)((s->ftw >> 2 * i & 3) != 3) << i;
+	c->s.ftw = x87_tags(s->st, used);
 	c->rmw.pending = false;
 	c->pending_db = 0;
 	xmmu_flush(c);
