@@ -12,7 +12,7 @@
 
 /* Offsets in the header. */
 #define CKPT_AT_VERSION 8u
-#define CKPT_AT_CRC 12u /* CRC32C of everything behind this field */
+#define CKPT_AT_CRC 12u /* ckpt_crc(): of the body, the version, the header behind this field */
 #define CKPT_AT_ID 16u
 #define CKPT_AT_NUMBER 32u
 #define CKPT_AT_ICOUNT 40u
@@ -29,6 +29,13 @@
 
 #define CKPT_VERSION 1u
 #define CKPT_STATE_MAX (1u << 20)
+
+/* CRC32C, continued from that of the body, over all of the header but magic and CRC. */
+static inline uint32_t ckpt_crc(uint32_t body_crc, const uint8_t *header)
+{
+	uint32_t crc = crc32c(body_crc, header + CKPT_AT_VERSION, 4);
+	return crc32c(crc, header + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
+}
 
 void ckpt_file_name(char out[16], uint32_t number); /* "NNNNNN.rvc" */
 

@@ -39,7 +39,7 @@ static const char *header_fault(const uint8_t *h, uint64_t size, const struct lo
 	if (le64_get(h + CKPT_AT_LENGTH) != size)
 		return "truncated";
 	crc = crc32c(0, h + CKPT_HEADER, size - CKPT_HEADER);
-	crc = crc32c(crc, h + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
+	crc = ckpt_crc(crc, h);
 	if (crc != le32_get(h + CKPT_AT_CRC))
 		return "checksum mismatch";
 	if (memcmp(h + CKPT_AT_ID, trace_manifest(l->trace)->id, 16) != 0)

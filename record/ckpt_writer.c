@@ -145,7 +145,7 @@ static int ckpt_publish(struct ckpt_writer *w)
 	char name[16];
 	le64_put(w->header + CKPT_AT_PAGES, w->pages);
 	le64_put(w->header + CKPT_AT_LENGTH, w->length);
-	w->crc = crc32c(w->crc, w->header + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
+	w->crc = ckpt_crc(w->crc, w->header);
 	le32_put(w->header + CKPT_AT_CRC, w->crc);
 	errno = EIO; /* of a short write, which sets none */
 	if (pwrite(w->fd, w->header, CKPT_HEADER, 0) != (ssize_t)CKPT_HEADER || fdatasync(w->fd))
