@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../rr/lib.sh"
 need "$kernel" "$initrd"
 rounds=${1:-100}
+pid=
+cleanup_more() { [ -z "$pid" ] || kill "$pid" 2>/dev/null; }
 pairs=${2:-${RV_BENCH_PAIRS:-11}}
 field() { sed -n 's/.*"'"$2"'": \([0-9.]*\).*/\1/p' "$1" | tail -n 1; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
@@ -45,6 +47,7 @@ if command -v qemu-system-x86_64 >/dev/null && command -v qemu-img >/dev/null; t
 			-ex continue -x "$here/tests/bench/reverse.py" </dev/null 2>&1 | grep -a 'qemu:'
 		kill $pid 2>/dev/null
 		wait $pid 2>/dev/null
+		pid=
 	fi
 fi
 exit 0
