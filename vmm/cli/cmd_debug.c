@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `debug`: gdb and the replay it looks at, started together. gdb is a child
- * made before the sandbox; it waits on a pipe until the socket listens. The
- * socket and the scripts lie in a directory of their own, mode 0700.
+ * `debug`: gdb and the replay it looks at, started together. Three processes:
+ * this one, which reads nothing hostile, stays outside the sandbox, and tidies
+ * up; the server, sandboxed, which replays; gdb, started when the server's
+ * socket listens. The socket and the scripts lie in a directory of their own,
+ * mode 0700. When gdb ends, a pipe tells the server.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,10 +91,8 @@ static int debug_set(void *ctx, int id, const char *value, struct rv_err *err)
 
 struct debug {
 	char dir[64], script[96], start[96], addr[96];
-	pid_t pid;     /* gdb */
-	int go;        /* write end of its pipe; -1: it was told */
-	bool ended;
-	int status;
+	int ready; /* the server's end: a byte is written when the socket listens */
+	int alive; /* the server's end: closed on the other side when gdb has gone */
 };
 
 static int write_file(const char *path, const char *text, struct rv_err *err)
@@ -139,15 +140,12 @@ static void remove_dir(struct debug *d)
 	rmdir(d->dir); /* the socket is gone already */
 }
 
-_Noreturn static void gdb_exec(const struct debug *d, const struct debug_opts *o, int wait_fd)
+_Noreturn static void gdb_exec(const struct debug *d, const struct debug_opts *o)
 {
 	const char *argv[GDB_ARGS_MAX];
 	unsigned n = 0;
-	char c;
 
-	/* The other end is closed without a byte: the replay could not be opened. */
-	if (read(wait_fd, &c, 1) != 1)
-		_exit(0);
+	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	argv[n++] = o->gdb;
@@ -167,49 +165,24 @@ _Noreturn static void gdb_exec(const struct debug *d, const struct debug_opts *o
 	_exit(127);
 }
 
-static int gdb_start(struct debug *d, const struct debug_opts *o, struct rv_err *err)
-{
-	int fds[2];
+/* ---- the server process ---- */
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return rv_err_set(err, RV_EIO, "pipe: %s", strerror(errno));
-	d->pid = fork();
-	if (d->pid < 0) {
-		close(fds[0]);
-		close(fds[1]);
-		return rv_err_set(err, RV_EIO, "fork: %s", strerror(errno));
-	}
-	if (d->pid == 0) {
-		close(fds[1]);
-		gdb_exec(d, o, fds[0]);
-	}
-	close(fds[0]);
-	d->go = fds[1];
-	/* Ctrl-C is for gdb, which asks us to stop by its own means. */
-	signal(SIGINT, SIG_IGN);
-	return 0;
+static void server_ready(void *ctx)
+{
+	const struct debug *d = ctx;
+
+	/* If nobody is there to read it, the other pipe says so too. */
+	(void)!write(d->ready, "r", 1);
 }
 
-static void gdb_go(void *ctx)
+static bool server_give_up(void *ctx)
 {
-	struct debug *d = ctx;
+	struct pollfd p = { .fd = ((const struct debug *)ctx)->alive };
 
-	if (write(d->go, "g", 1) != 1)
-		d->ended = true; /* it died; gdb_ended() finds out the rest */
-	close(d->go);
-	d->go = -1;
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP);
 }
 
-static bool gdb_ended(void *ctx)
-{
-	struct debug *d = ctx;
-
-	if (!d->ended && waitpid(d->pid, &d->status, WNOHANG) == d->pid)
-		d->ended = true;
-	return d->ended;
-}
-
-static int debug_run(struct debug *d, const struct debug_opts *o, const char *trace, struct rv_err *err)
+static int server_main(struct debug *d, const struct debug_opts *o, const char *trace)
 {
 	const struct gdb_replay_cfg cfg = {
 		.trace_path = trace,
@@ -218,20 +191,71 @@ static int debug_run(struct debug *d, const struct debug_opts *o, const char *tr
 		.checkpoint_memory = o->checkpoint_memory,
 		.at = o->at,
 		.sandbox = o->sandbox,
-		.listening = gdb_go,
+		.listening = server_ready,
 		.ctx = d,
 	};
 	struct gdb_replay *g = NULL;
-	int rc = gdb_replay_open(&g, &cfg, err);
+	struct rv_err err = { 0 };
+	int rc = gdb_replay_open(&g, &cfg, &err);
 
 	if (!rc)
-		rc = gdb_replay_serve(g, false, gdb_ended, d, err);
+		rc = gdb_replay_serve(g, false, server_give_up, d, &err);
 	gdb_replay_close(g);
-	if (d->go >= 0)
-		close(d->go);
-	if (!gdb_ended(d))
-		(void)waitpid(d->pid, &d->status, 0);
-	return rc;
+	return rc ? cli_fail(&err) : 0;
+}
+
+/* ---- this process ---- */
+
+static int wait_status(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* Returns the exit status of it all. */
+static int debug_run(struct debug *d, const struct debug_opts *o, const char *trace, struct rv_err *err)
+{
+	int ready[2], alive[2], status, gdb_status = 0;
+	pid_t server, gdb;
+	char c;
+
+	if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(alive, O_CLOEXEC) < 0) {
+		rv_err_set(err, RV_EIO, "pipe: %s", strerror(errno));
+		return cli_fail(err);
+	}
+	/* Ctrl-C is for gdb, which asks the server to stop by its own means. */
+	signal(SIGINT, SIG_IGN);
+	server = fork();
+	if (server == 0) {
+		close(ready[0]);
+		close(alive[1]);
+		d->ready = ready[1];
+		d->alive = alive[0];
+		exit(server_main(d, o, trace));
+	}
+	close(ready[1]);
+	close(alive[0]);
+	gdb = -1;
+	if (server > 0 && read(ready[0], &c, 1) == 1) {
+		gdb = fork();
+		if (gdb == 0)
+			gdb_exec(d, o);
+		if (gdb > 0)
+			gdb_status = wait_status(gdb);
+	}
+	if (server < 0 || gdb < 0)
+		rv_err_set(err, RV_EIO, "fork: %s", strerror(errno));
+	close(ready[0]);
+	close(alive[1]);
+	status = server > 0 ? wait_status(server) : cli_fail(err);
+	if (server > 0 && gdb < 0 && !status)
+		status = cli_fail(err);
+	/* With --batch gdb's status is for a script to look at; 127: there is no gdb. */
+	return !status && (o->batch || gdb_status == 127) ? gdb_status : status;
 }
 
 static int debug_main(const struct cli_command *self, int argc, char **argv)
@@ -239,7 +263,7 @@ static int debug_main(const struct cli_command *self, int argc, char **argv)
 	struct debug_opts o = { .gdb = "gdb", .at = "begin", .sandbox = true };
 	struct opt_group group = { debug_options, RV_ARRAY_LEN(debug_options), debug_set, &o };
 	struct opts_positional trace = { .what = "TRACE" };
-	struct debug d = { .go = -1 };
+	struct debug d = { .ready = -1, .alive = -1 };
 	struct rv_err err = { 0 };
 	int rc;
 
@@ -248,13 +272,10 @@ static int debug_main(const struct cli_command *self, int argc, char **argv)
 		return cli_help(self);
 	if (rc)
 		return cli_fail(&err);
-	if (!(rc = make_dir(&d, &o, &err)) && !(rc = gdb_start(&d, &o, &err)))
-		rc = debug_run(&d, &o, trace.value, &err);
+	rc = make_dir(&d, &o, &err);
+	rc = rc ? cli_fail(&err) : debug_run(&d, &o, trace.value, &err);
 	remove_dir(&d);
-	if (rc)
-		return cli_fail(&err);
-	/* With --batch the status is for a script to look at. */
-	return o.batch && WIFEXITED(d.status) ? WEXITSTATUS(d.status) : 0;
+	return rc;
 }
 
 const struct cli_command cmd_debug = {

@@ -132,11 +132,11 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(fallocate), FOR_RECORD }, { SCMP_SYS(sync_file_range), FOR_RECORD },
 	{ SCMP_SYS(renameat), FOR_RECORD }, { SCMP_SYS(renameat2), FOR_RECORD },
 	{ SCMP_SYS(unlinkat), FOR_RECORD },
-	/* serving a debugger; its socket listens already and is removed at the end, gdb itself is reaped */
+	/* serving a debugger; its socket listens already and is removed at the end */
 	{ SCMP_SYS(accept), FOR_GDB }, { SCMP_SYS(accept4), FOR_GDB }, { SCMP_SYS(recvfrom), FOR_GDB },
 	{ SCMP_SYS(sendto), FOR_GDB }, { SCMP_SYS(recvmsg), FOR_GDB }, { SCMP_SYS(sendmsg), FOR_GDB },
 	{ SCMP_SYS(shutdown), FOR_GDB }, { SCMP_SYS(setsockopt), FOR_GDB },
-	{ SCMP_SYS(lstat), FOR_GDB }, { SCMP_SYS(unlink), FOR_GDB }, { SCMP_SYS(rmdir), FOR_GDB }, { SCMP_SYS(wait4), FOR_GDB },
+	{ SCMP_SYS(lstat), FOR_GDB }, { SCMP_SYS(unlink), FOR_GDB },
 	/* the tick that ends a stretch of KVM_RUN */
 	{ SCMP_SYS(timer_create), FOR_KVM }, { SCMP_SYS(timer_settime), FOR_KVM },
 	{ SCMP_SYS(timer_delete), FOR_KVM },
