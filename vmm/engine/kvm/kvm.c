@@ -34,9 +34,9 @@ static int kvm_cpuid_set(struct kvm *k, unsigned vcpu)
 					   0x40000000, 0x80000000, 0x80000001, 0x80000002,
 					   0x80000003, 0x80000004, 0x80000005, 0x80000006,
 					   0x80000007, 0x80000008 };
-	struct {
+	union {
 		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entry[64];
+		uint8_t room[sizeof(struct kvm_cpuid2) + 64 * sizeof(struct kvm_cpuid_entry2)];
 	} table;
 	struct cpu_state s;
 	unsigned n = 0;
@@ -45,7 +45,7 @@ static int kvm_cpuid_set(struct kvm *k, unsigned vcpu)
 	for (size_t i = 0; i < RV_ARRAY_LEN(leaves); i++) {
 		bool indexed = leaves[i] == 4 || leaves[i] == 7 || leaves[i] == 0xb;
 		for (uint32_t sub = 0; sub < (indexed ? 4u : 1u); sub++) {
-			struct kvm_cpuid_entry2 *e = &table.entry[n++];
+			struct kvm_cpuid_entry2 *e = &table.head.entries[n++];
 			struct cpuid_regs r;
 			cpu_model_cpuid(&s, vcpu, k->cfg.ncpus, true, leaves[i], sub, &r);
 			e->function = leaves[i];

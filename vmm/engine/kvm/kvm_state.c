@@ -51,9 +51,10 @@ static const struct kvm_msr_map kvm_msr_map[] = {
 	KVM_MSR_SLOT(MSR_SYSENTER_EIP, CPU_MSR_SYSENTER_EIP),
 };
 
-struct kvm_msr_block {
+union kvm_msr_block {
 	struct kvm_msrs head;
-	struct kvm_msr_entry entry[RV_ARRAY_LEN(kvm_msr_map)];
+	uint8_t room[sizeof(struct kvm_msrs) +
+		     RV_ARRAY_LEN(kvm_msr_map) * sizeof(struct kvm_msr_entry)];
 };
 
 static void kvm_fpu_get(const struct kvm_fpu *f, struct cpu_state *out)
@@ -112,14 +113,14 @@ int kvm_state_get(struct kvm *k, unsigned vcpu, struct cpu_state *out)
 	struct kvm_fpu fpu;
 	struct kvm_debugregs dbg;
 	struct kvm_vcpu_events events;
-	struct kvm_msr_block msrs;
+	union kvm_msr_block msrs;
 	const struct kvm_segment *seg[CPU_NSEG] = { &sregs.es, &sregs.cs, &sregs.ss, &sregs.ds,
 						    &sregs.fs, &sregs.gs, &sregs.ldt, &sregs.tr };
 	memset(out, 0, sizeof(*out));
 	memset(&msrs, 0, sizeof(msrs));
 	msrs.head.nmsrs = RV_ARRAY_LEN(kvm_msr_map);
 	for (size_t i = 0; i < RV_ARRAY_LEN(kvm_msr_map); i++)
-		msrs.entry[i].index = kvm_msr_map[i].msr;
+		msrs.head.entries[i].index = kvm_msr_map[i].msr;
 	if (ioctl(fd, KVM_GET_REGS, &regs) || ioctl(fd, KVM_GET_SREGS, &sregs) ||
 	    ioctl(fd, KVM_GET_FPU, &fpu) || ioctl(fd, KVM_GET_DEBUGREGS, &dbg) ||
 	    ioctl(fd, KVM_GET_VCPU_EVENTS, &events) ||
@@ -156,7 +157,7 @@ int kvm_state_get(struct kvm *k, unsigned vcpu, struct cpu_state *out)
 	out->dr6 = dbg.dr6;
 	out->dr7 = dbg.dr7;
 	for (size_t i = 0; i < RV_ARRAY_LEN(kvm_msr_map); i++)
-		memcpy((uint8_t *)out + kvm_msr_map[i].offset, &msrs.entry[i].data, 8);
+		memcpy((uint8_t *)out + kvm_msr_map[i].offset, &msrs.head.entries[i].data, 8);
 	kvm_fpu_get(&fpu, out);
 	out->shadow_sti = (events.interrupt.shadow & KVM_X86_SHADOW_INT_STI) != 0;
 	out->shadow_ss = (events.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS) != 0;
@@ -182,7 +183,7 @@ int kvm_state_set(struct kvm *k, unsigned vcpu, const struct cpu_state *s)
 	struct kvm_fpu fpu;
 	struct kvm_debugregs dbg;
 	struct kvm_vcpu_events events;
-	struct kvm_msr_block msrs;
+	union kvm_msr_block msrs;
 	struct kvm_segment *seg[CPU_NSEG] = { &sregs.es, &sregs.cs, &sregs.ss, &sregs.ds,
 					      &sregs.fs, &sregs.gs, &sregs.ldt, &sregs.tr };
 
@@ -206,8 +207,8 @@ int kvm_state_set(struct kvm *k, unsigned vcpu, const struct cpu_state *s)
 	memset(&msrs, 0, sizeof(msrs));
 	msrs.head.nmsrs = RV_ARRAY_LEN(kvm_msr_map);
 	for (size_t i = 0; i < RV_ARRAY_LEN(kvm_msr_map); i++) {
-		msrs.entry[i].index = kvm_msr_map[i].msr;
-		memcpy(&msrs.entry[i].data, (const uint8_t *)s + kvm_msr_map[i].offset, 8);
+		msrs.head.entries[i].index = kvm_msr_map[i].msr;
+		memcpy(&msrs.head.entries[i].data, (const uint8_t *)s + kvm_msr_map[i].offset, 8);
 	}
 	kvm_fpu_set(s, &fpu);
 	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
