@@ -14,8 +14,18 @@
 
 struct engine;
 
+/* How the exact engine executes guest code. Never changes what the guest sees. */
+enum engine_jit {
+	ENGINE_JIT_ON,    /* hot blocks become host code */
+	ENGINE_JIT_OFF,   /* the interpreter alone */
+	ENGINE_JIT_CHECK, /* both, block by block; run() returns RV_EDIVERGED at the first difference,
+			   * having described it in the log */
+};
+
 struct engine_cfg {
 	unsigned ncpus; /* 1 .. CPU_MAX */
+	enum engine_jit jit;
+	uint64_t code_cache; /* bytes of host code kept at most; 0: 64 MiB */
 	struct guest_mem *mem;
 	struct bus *bus;
 	struct vclock *clock;
@@ -48,6 +58,10 @@ struct engine_stats {
 	uint64_t blocks_built; /* decoded blocks made */
 	uint64_t tlb_misses;
 	uint64_t tlb_flushes;
+	uint64_t jit_steps;    /* of steps, those done by translated code */
+	uint64_t jit_blocks;   /* blocks translated */
+	uint64_t jit_bytes;    /* host code they took */
+	uint64_t jit_flushes;  /* times the code cache was emptied */
 };
 
 struct engine_ops {
@@ -86,6 +100,14 @@ struct engine_ops {
 	int (*break_clear)(struct engine *e, enum engine_break_kind kind, uint64_t addr, uint64_t len);
 	/* An EXEC breakpoint met at this icount is not reported: the debugger is standing on it. */
 	void (*break_skip)(struct engine *e, icount_t icount);
+	/*
+	 * hit(ctx, stop) is asked at each hit, before run() would return for it: the clock's icount is
+	 * exact, get_state() and translate() may be called and nothing else. False: run() goes on as if
+	 * there were no breakpoint. An instruction that touches several watchpoints asks for each until
+	 * one says true. NULL: run() returns at every hit. With ENGINE_CAP_BREAK.
+	 */
+	void (*break_filter)(struct engine *e, bool (*hit)(void *ctx, const struct engine_stop *stop),
+			     void *ctx);
 	/* Linear to physical as a debugger sees it: no A/D bits, nothing filled. RV_ENOENT if not mapped. */
 	int (*translate)(struct engine *e, unsigned vcpu, uint64_t va, gpa_t *gpa);
 	/* RAM was changed behind the engine (restore): drop everything derived from it. */

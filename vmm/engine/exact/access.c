@@ -37,7 +37,7 @@ static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user,
 
 	s->gpa = 0;
 	if (likely(e->tag == tag)) {
-		s->host = (uint8_t *)(uintptr_t)(tag + e->addend);
+		s->host = (uint8_t *)(uintptr_t)e->host;
 		return;
 	}
 	if (acc == XACC_WRITE) {
@@ -186,11 +186,6 @@ static void write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, cons
 
 /* ---- alignment checks and data breakpoints: the tables are off, all accesses come here ---- */
 
-static bool checks_on(const struct xcpu *c)
-{
-	return c->rd == c->mmu->miss;
-}
-
 static void check_before(struct xcpu *c, uint64_t lin, unsigned size)
 {
 	/* SDM vol. 3, table 6-7; 16-byte operands have their own rule (#GP). */
@@ -232,7 +227,7 @@ static void check_after(struct xcpu *c, uint64_t lin, unsigned size, enum xacces
 
 void xmem_read_slow(struct xcpu *c, unsigned seg, uint64_t lin, void *out, unsigned size)
 {
-	bool checks = checks_on(c);
+	const bool checks = c->checks;
 	if (unlikely(checks))
 		check_before(c, lin, size);
 	read_as(c, c->user, seg, lin, out, size);
@@ -242,7 +237,7 @@ void xmem_read_slow(struct xcpu *c, unsigned seg, uint64_t lin, void *out, unsig
 
 void xmem_write_slow(struct xcpu *c, unsigned seg, uint64_t lin, const void *data, unsigned size)
 {
-	bool checks = checks_on(c);
+	const bool checks = c->checks;
 	if (unlikely(checks))
 		check_before(c, lin, size);
 	write_as(c, c->user, seg, lin, data, size);
@@ -254,7 +249,7 @@ void xmem_rmw_slow(struct xcpu *c, unsigned seg, uint64_t lin, unsigned size)
 {
 	struct xspot s[2];
 	uint8_t *out = (uint8_t *)c->rmw.buf;
-	if (unlikely(checks_on(c)))
+	if (unlikely(c->checks))
 		check_before(c, lin, size);
 	unsigned n = spots_find(c, seg, lin, size, XACC_WRITE, c->user, s);
 	spot_read(c, &s[0], (unsigned)(lin & (RV_PAGE_SIZE - 1)), out, n);
@@ -271,7 +266,7 @@ void xmem_rmw_commit(struct xcpu *c)
 {
 	c->rmw.pending = false;
 	write_as(c, c->user, c->rmw.seg, c->rmw.lin, c->rmw.buf, c->rmw.size);
-	if (unlikely(checks_on(c))) {
+	if (unlikely(c->checks)) {
 		check_after(c, c->rmw.lin, c->rmw.size, XACC_READ);
 		check_after(c, c->rmw.lin, c->rmw.size, XACC_WRITE);
 	}
@@ -281,7 +276,7 @@ void xmem_rmw_commit(struct xcpu *c)
 void xmem_probe(struct xcpu *c, unsigned seg, uint64_t lin, unsigned size, enum xaccess acc)
 {
 	struct xspot s[2];
-	if (unlikely(checks_on(c)))
+	if (unlikely(c->checks))
 		check_before(c, lin, size);
 	(void)spots_find(c, seg, lin, size, acc == XACC_WRITE ? XACC_WRITE : XACC_READ, c->user, s);
 }
@@ -291,7 +286,7 @@ uint64_t xmem_read_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, uns
 	const struct xtlb_entry *t = &c->mmu->tab[user][XACC_READ][xtlb_index(lin)];
 	uint64_t v = 0;
 	if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - size))
-		memcpy(&v, (const void *)(uintptr_t)(lin + t->addend), size);
+		memcpy(&v, (const void *)(uintptr_t)((lin ^ t->tag) + t->host), size);
 	else
 		read_as(c, user, seg, lin, &v, size);
 	return v;
@@ -302,7 +297,7 @@ void xmem_write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, unsign
 {
 	const struct xtlb_entry *t = &c->mmu->tab[user][XACC_WRITE][xtlb_index(lin)];
 	if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - size))
-		memcpy((void *)(uintptr_t)(lin + t->addend), &value, size);
+		memcpy((void *)(uintptr_t)((lin ^ t->tag) + t->host), &value, size);
 	else
 		write_as(c, user, seg, lin, &value, size);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "block.h"
+#include "jit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct xcodepage {
 
 struct xblocks {
 	struct guest_mem *mem;
+	struct xjit *jit;
 	struct xdecoder *decoder;
 	uint8_t *arena;
 	size_t used;
@@ -28,7 +30,7 @@ struct xblocks {
 	struct xblock *hash[1u << XBLOCKS_HASH_BITS];
 };
 
-int xblocks_create(struct xblocks **out, struct guest_mem *mem)
+int xblocks_create(struct xblocks **out, struct guest_mem *mem, struct xjit *jit)
 {
 	const int prot = PROT_READ | PROT_WRITE;
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -36,6 +38,7 @@ int xblocks_create(struct xblocks **out, struct guest_mem *mem)
 	if (!x)
 		return RV_ENOMEM;
 	x->mem = mem;
+	x->jit = jit;
 	x->decoder = xdecoder_create();
 	x->arena = mmap(NULL, XBLOCKS_ARENA, prot, flags, -1, 0);
 	x->page = mmap(NULL, mem_pages(mem) * sizeof(*x->page), prot, flags, -1, 0);
@@ -85,6 +88,15 @@ void xblocks_flush(struct xblocks *x)
 	}
 	x->used = 0;
 	x->gen++;
+	if (x->jit)
+		xjit_flush(x->jit);
+}
+
+void xblocks_code_forget(struct xblocks *x)
+{
+	for (size_t i = 0; i < RV_ARRAY_LEN(x->hash); i++)
+		for (struct xblock *b = x->hash[i]; b; b = b->hash_next)
+			b->jit[0] = b->jit[1] = NULL;
 }
 
 static struct xblock **xblocks_slot(struct xblocks *x, uint64_t page, unsigned off, uint32_t mode)
@@ -144,6 +156,8 @@ static void xcodepage_update(struct xblocks *x, uint64_t page)
 static void xblock_drop(struct xblocks *x, struct xblock *b)
 {
 	b->valid = false;
+	if (x->jit)
+		xjit_drop(x->jit, b);
 	xblock_unhash(x, b);
 	xblock_unlink(x, b, 0, b->page);
 	if (b->page2 != MEM_NO_PAGE) {
@@ -220,6 +234,8 @@ static struct xblock *xblock_build(struct xblocks *x, struct xcpu *c, uint64_t l
 	b->off = (uint16_t)off;
 	b->nbytes = 0;
 	b->n = 0;
+	b->heat = 0;
+	b->jit[0] = b->jit[1] = NULL;
 	while (b->n < XBLOCK_MAX_INSNS && off < RV_PAGE_SIZE) {
 		struct dinsn *d = &b->insn[b->n];
 		unsigned len = xdecode(x->decoder, code + off, RV_PAGE_SIZE - off, c->mode, d);

@@ -25,13 +25,17 @@ struct xblock {
 	uint16_t nbytes;
 	uint16_t n;
 	bool valid;     /* false: dropped, waits for the arena to be emptied */
+	uint8_t heat;   /* times it was asked for by the translator, up to its threshold */
+	struct xjit_block *jit[2]; /* [user] host code, or NULL */
 	struct xblock *hash_next;
 	struct xblock_link link[2]; /* on the lists of page and page2 */
 	struct dinsn insn[];
 };
 
 struct xblocks;
-int xblocks_create(struct xblocks **out, struct guest_mem *mem);
+struct xjit;
+/* jit: told of every block that goes; may be NULL. */
+int xblocks_create(struct xblocks **out, struct guest_mem *mem, struct xjit *jit);
 void xblocks_destroy(struct xblocks *x);
 /* The block at c's current RIP (lin: its linear address): found, or decoded now. Raises the fault of a
  * fetch. Never NULL. May empty the arena: no block may be running. */
@@ -39,6 +43,8 @@ struct xblock *xblocks_get(struct xblocks *x, struct xcpu *c, uint64_t lin);
 /* Drops what was decoded from bytes [off, off + len) of a page; true if that was anything. */
 bool xblocks_drop(struct xblocks *x, uint64_t page, unsigned off, size_t len);
 void xblocks_flush(struct xblocks *x);
+/* No block has translated code any more. */
+void xblocks_code_forget(struct xblocks *x);
 /* Bumped when blocks are freed (not merely dropped): pointers kept outside are dead. */
 uint32_t xblocks_gen(const struct xblocks *x);
 uint64_t xblocks_built(const struct xblocks *x);

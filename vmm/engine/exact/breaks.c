@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "run.h"
 
 void xbreaks_init(struct xbreaks *k)
 {
@@ -129,6 +130,19 @@ static void hit_record(struct xbreaks *k, enum engine_break_kind kind, uint64_t 
 	k->hit_addr = addr;
 }
 
+/* Does whoever asked for breakpoints want to stop for this one? */
+static bool hit_wanted(struct xcpu *c, enum engine_break_kind kind, uint64_t addr)
+{
+	const struct xbreaks *k = c->breaks;
+	const struct engine_stop stop = { .reason = ENGINE_EXIT_DEBUG,
+					  .break_kind = kind,
+					  .break_addr = addr };
+	if (!k->filter)
+		return true;
+	vclock_set_icount(c->e->cfg.clock, c->icount);
+	return k->filter(k->filter_ctx, &stop);
+}
+
 bool xbreaks_exec_at(const struct xbreaks *k, uint64_t lin)
 {
 	unsigned i = exec_lower_bound(k, lin);
@@ -150,12 +164,22 @@ unsigned xbreaks_exec_before(const struct xbreaks *k, uint64_t lin, const struct
 	return n;
 }
 
+bool xbreaks_offset_in(const struct xbreaks *k, unsigned off, unsigned len)
+{
+	for (unsigned i = 0; i < k->nexec; i++) {
+		unsigned at = k->exec[i].addr & (RV_PAGE_SIZE - 1);
+		if (at >= off && at < off + len)
+			return true;
+	}
+	return false;
+}
+
 bool xbreaks_exec_stop(struct xcpu *c, uint64_t lin)
 {
 	struct xbreaks *k = c->breaks;
 	gpa_t gpa;
 	if (!k->nexec || c->icount == k->skip || !xbreaks_exec_at(k, lin) ||
-	    xmmu_translate_debug(c, lin, &gpa) != RV_OK)
+	    xmmu_translate_debug(c, lin, &gpa) != RV_OK || !hit_wanted(c, ENGINE_BREAK_EXEC, lin))
 		return false;
 	hit_record(k, ENGINE_BREAK_EXEC, lin);
 	return true;
@@ -180,20 +204,42 @@ void xbreaks_access(struct xcpu *c, uint64_t lin, unsigned size, enum xaccess ac
 		acc == XACC_WRITE ? ENGINE_BREAK_READ : ENGINE_BREAK_WRITE;
 	const uint64_t last = lin + (size - 1);
 	struct xbreaks *k = c->breaks;
+	/* What is reported without a filter: of the instruction's first access that matches, the lowest
+	 * byte. */
+	const bool first = !k->hit;
 	bool hit = false;
-	if (k->hit)
-		return;
 	for (unsigned i = 0; i < k->nwatch; i++) {
 		const struct xbreak_watch *w = &k->watch[i];
 		uint64_t at = w->first > lin ? w->first : lin;
 		if (w->kind == other || w->first > last || w->last < lin)
 			continue;
-		if (!hit || at < k->hit_addr)
+		if (!k->hit)
+			k->hit_watch = 0;
+		if (first && (!hit || at < k->hit_addr))
 			hit_record(k, w->kind, at);
 		hit = true;
+		if (!(k->hit_watch >> i & 1))
+			k->hit_at[i] = at;
+		k->hit_watch |= 1ull << i;
 	}
 	if (hit) {
 		c->leave = true;
 		c->until = 0; /* no step after this one */
 	}
+}
+
+bool xbreaks_watch_pass(struct xcpu *c)
+{
+	struct xbreaks *k = c->breaks;
+	if (!k->hit || k->hit_kind == ENGINE_BREAK_EXEC || !k->filter)
+		return false;
+	for (uint64_t left = k->hit_watch; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+		if (hit_wanted(c, k->watch[i].kind, k->hit_at[i])) {
+			hit_record(k, k->watch[i].kind, k->hit_at[i]);
+			return false;
+		}
+	}
+	k->hit = false;
+	return true;
 }

@@ -356,3 +356,13 @@ unsigned xdecode(const struct xdecoder *x, const uint8_t *bytes, unsigned avail,
 	}
 	return decode_fault(d, xop_undefined, avail);
 }
+
+bool xdecode_view(const struct xdecoder *x, const uint8_t *bytes, unsigned avail, uint32_t mode,
+		  struct xinsn *z)
+{
+	if (avail > DECODE_MAX)
+		avail = DECODE_MAX;
+	z->mode = mode;
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_for(x, mode), bytes, avail, &z->insn, z->op)) &&
+	       decode_supported(&z->insn);
+}

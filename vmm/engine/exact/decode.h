@@ -48,4 +48,9 @@ static inline bool xinsn_op_moffs(const struct xinsn *z, unsigned i)
 	       z->op[i].encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM;
 }
 
+/* The decoder's view of an instruction that xdecode() took (not one that raises #UD): false if it has
+ * none. */
+bool xdecode_view(const struct xdecoder *x, const uint8_t *bytes, unsigned avail, uint32_t mode,
+		  struct xinsn *z);
+
 #endif

@@ -78,14 +78,14 @@ struct dinsn {
 #define XREG16(c, i) (*(uint16_t *)&(c)->r[i])
 #define XREG32(c, i) ((uint32_t)(c)->r[i]) /* to write: c->r[i] = (uint32_t)v (zero-extends) */
 
-/* Software TLB. tag is the page's linear address, or xtlb_invalid(); host = linear + addend. An entry in
+/* Software TLB. tag is the page's linear address, or xtlb_invalid(); host: where it is here. An entry in
  * the write table means: RAM, writable at this privilege, dirty in this epoch, no page flags set, no
  * watchpoint. "As if there were no TLB": see mmu.c. */
 #define XTLB_BITS 10u
 #define XTLB_SIZE (1u << XTLB_BITS)
 struct xtlb_entry {
 	uint64_t tag;
-	uint64_t addend;
+	uint64_t host;
 };
 static inline unsigned xtlb_index(uint64_t lin)
 {
@@ -105,6 +105,14 @@ enum xaccess { XACC_READ = 0, XACC_WRITE = 1, XACC_FETCH = 2 };
 #define XMODE_32 0x2u   /* CS.D: 32-bit default sizes (neither: 16-bit) */
 #define XMODE_REAL 0x4u /* CR0.PE = 0 */
 
+/* Translated code: linear RIP -> host code. */
+#define XJIT_TARGETS 4096u
+struct xjit_target {
+	uint64_t lin;
+	const uint8_t *code;
+};
+struct xjit_link;
+
 struct exact;   /* run.c: the engine, its block cache, breakpoints */
 struct xbreaks; /* breaks.c */
 struct xmmu;    /* mmu.c: tables and fill lists */
@@ -122,6 +130,7 @@ struct xcpu {
 	icount_t until;          /* bulk REP must not pass it; 0 after a watchpoint: the loop ends */
 	struct xtlb_entry *rd, *wr; /* tables of the current privilege; all-miss tables when alignment
 				     * checks or data breakpoints are on */
+	bool checks;                /* ... and that is the case */
 	struct {                 /* a read-modify-write in flight off the fast path */
 		bool pending;
 		uint8_t size, seg;
@@ -142,6 +151,21 @@ struct xcpu {
 				  * trap to deliver after it (run.c); c->leave is set with it */
 	uint32_t tlb_gen;        /* bumped when a fetch translation may have died: whatever maps a
 				  * linear RIP to a block must compare it */
+	uint32_t tlb_gen_high;   /* the same, for addresses in the upper half alone */
+	struct {                 /* translated code at work: see jit_int.h */
+		int64_t budget;  /* steps it may still do; a block is paid for as a whole */
+		icount_t limit;  /* icount when the budget was 0 */
+		uint64_t page;   /* linear address of the page it runs in */
+		uint64_t tmp[2];
+		struct xjit_link *link;   /* the exit taken, if it can be made a jump */
+		const struct dinsn *tail; /* flags are not valid until this one was interpreted */
+		uint32_t mxcsr;  /* the interpreter's own, 0x1f80 */
+		bool xmm_live;   /* XMM registers and MXCSR are the guest's */
+		uint8_t filled[2];        /* a table below holds something; bit 1: of the lower half */
+		uint32_t gen, gen_high;   /* tlb_gen* they were filled under ... */
+		uint64_t cache;           /* ... and which filling of the code cache */
+		struct xjit_target *target[2]; /* [user] linear RIP -> code; see xcpu_create() */
+	} jit;
 	struct xbreaks *breaks;  /* the debugger's: one set for all vCPUs, see breaks.h */
 	struct cpu_state s;      /* everything else; rflags holds the non-arithmetic bits */
 };
@@ -175,8 +199,9 @@ void xmem_sys_write(struct xcpu *c, uint64_t lin, unsigned size, uint64_t value)
 uint64_t xmem_read_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, unsigned size);
 void xmem_write_as(struct xcpu *c, bool user, unsigned seg, uint64_t lin, unsigned size, uint64_t value);
 void xmmu_flush(struct xcpu *c);          /* all translations of this vCPU: CR0/CR3/CR4/EFER writes */
-struct xmmu *xmmu_create(void);           /* NULL: out of memory */
-void xmmu_destroy(struct xmmu *u);
+size_t xmmu_size(void);                   /* bytes of a struct xmmu, a multiple of 64 */
+void xmmu_init(struct xmmu *u);           /* of zeros */
+size_t xmmu_table_offset(bool user, enum xaccess acc); /* of the TLB table in struct xmmu */
 /* RAM page index that a fetch at lin comes from; raises #PF or #GP(0); MEM_NO_PAGE: not RAM. Has its
  * own small TLB. The CS limit is the caller's business. */
 uint64_t xmmu_fetch_page(struct xcpu *c, uint64_t lin);
@@ -199,6 +224,11 @@ uint64_t xdebug_match(const struct xcpu *c, uint64_t lin, unsigned size, unsigne
 /* run.c: the other vCPUs, for what must reach all of them. */
 unsigned xcpu_count(struct xcpu *c);
 struct xcpu *xcpu_at(struct xcpu *c, unsigned index);
+/* A vCPU is one allocation, so that translated code reaches all of it from one register: struct xcpu,
+ * struct xmmu, and the tables of jump targets. NULL: out of memory; freed with free(). */
+struct xcpu *xcpu_create(void);
+size_t xcpu_table_offset(bool user, enum xaccess acc); /* of a TLB table, from the struct xcpu */
+size_t xcpu_target_offset(bool user);                  /* of a table of jump targets */
 void xcpu_mode_update(struct xcpu *c);    /* after CS, SS, CPL, CR0, CR4, EFER, RFLAGS.AC, DR7 changed */
 
 #define XMEM_ACCESSORS(bits)                                                                       \
@@ -207,7 +237,7 @@ void xcpu_mode_update(struct xcpu *c);    /* after CS, SS, CPL, CR0, CR4, EFER, 
 		const struct xtlb_entry *t = &c->rd[xtlb_index(lin)];                              \
 		uint##bits##_t v;                                                                  \
 		if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - bits / 8))                             \
-			__builtin_memcpy(&v, (const void *)(lin + t->addend), sizeof(v));          \
+			__builtin_memcpy(&v, (const void *)((lin ^ t->tag) + t->host), sizeof(v));          \
 		else                                                                               \
 			xmem_read_slow(c, seg, lin, &v, sizeof(v));                                \
 		return v;                                                                          \
@@ -217,7 +247,7 @@ void xcpu_mode_update(struct xcpu *c);    /* after CS, SS, CPL, CR0, CR4, EFER, 
 	{                                                                                          \
 		const struct xtlb_entry *t = &c->wr[xtlb_index(lin)];                              \
 		if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - bits / 8))                             \
-			__builtin_memcpy((void *)(lin + t->addend), &v, sizeof(v));                \
+			__builtin_memcpy((void *)((lin ^ t->tag) + t->host), &v, sizeof(v));                \
 		else                                                                               \
 			xmem_write_slow(c, seg, lin, &v, sizeof(v));                               \
 	}                                                                                          \
@@ -226,7 +256,7 @@ void xcpu_mode_update(struct xcpu *c);    /* after CS, SS, CPL, CR0, CR4, EFER, 
 	{                                                                                          \
 		const struct xtlb_entry *t = &c->wr[xtlb_index(lin)];                              \
 		if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - bits / 8))                             \
-			return (void *)(lin + t->addend);                                          \
+			return (void *)((lin ^ t->tag) + t->host);                                          \
 		xmem_rmw_slow(c, seg, lin, bits / 8);                                              \
 		return c->rmw.buf;                                                                 \
 	}
@@ -244,7 +274,7 @@ static inline void xmem_read128(struct xcpu *c, unsigned seg, uint64_t lin, void
 {
 	const struct xtlb_entry *t = &c->rd[xtlb_index(lin)];
 	if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - 16))
-		__builtin_memcpy(out, (const void *)(lin + t->addend), 16);
+		__builtin_memcpy(out, (const void *)((lin ^ t->tag) + t->host), 16);
 	else
 		xmem_read_slow(c, seg, lin, out, 16);
 }
@@ -252,7 +282,7 @@ static inline void xmem_write128(struct xcpu *c, unsigned seg, uint64_t lin, con
 {
 	const struct xtlb_entry *t = &c->wr[xtlb_index(lin)];
 	if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - 16))
-		__builtin_memcpy((void *)(lin + t->addend), v, 16);
+		__builtin_memcpy((void *)((lin ^ t->tag) + t->host), v, 16);
 	else
 		xmem_write_slow(c, seg, lin, v, 16);
 }

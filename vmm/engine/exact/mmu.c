@@ -94,7 +94,7 @@ void xmmu_tlb_fill(struct xmmu *u, bool user, enum xaccess acc, uint64_t lin, ui
 	if (e->tag == xtlb_invalid(slot))
 		u->filled[user][acc][u->nfilled[user][acc]++] = (uint16_t)slot;
 	e->tag = lin & ~(uint64_t)(RV_PAGE_SIZE - 1);
-	e->addend = (uint64_t)(uintptr_t)host - e->tag;
+	e->host = (uint64_t)(uintptr_t)host;
 }
 
 static void tlb_drop(struct xtlb_entry *e, unsigned slot)
@@ -117,11 +117,19 @@ static void small_clear(struct xmmu *u)
 		u->pde[i].tag = XMMU_NO_TAG;
 }
 
-struct xmmu *xmmu_create(void)
+size_t xmmu_size(void)
 {
-	struct xmmu *u = calloc(1, sizeof(*u));
-	if (!u)
-		return NULL;
+	return (sizeof(struct xmmu) + 63) & ~(size_t)63;
+}
+
+size_t xmmu_table_offset(bool user, enum xaccess acc)
+{
+	return offsetof(struct xmmu, tab) +
+	       ((size_t)user * 2 + acc) * sizeof(((struct xmmu *)NULL)->tab[0][0]);
+}
+
+void xmmu_init(struct xmmu *u)
+{
 	for (unsigned i = 0; i < XTLB_SIZE; i++) {
 		for (unsigned k = 0; k < 4; k++)
 			u->tab[k >> 1][k & 1][i].tag = xtlb_invalid(i);
@@ -129,12 +137,6 @@ struct xmmu *xmmu_create(void)
 	}
 	u->small_used = true;
 	small_clear(u);
-	return u;
-}
-
-void xmmu_destroy(struct xmmu *u)
-{
-	free(u);
 }
 
 static void tlb_clear(struct xmmu *u, bool user, enum xaccess acc)
@@ -161,6 +163,7 @@ void xmmu_flush(struct xcpu *c)
 		table_unflag(c, u->table[i].page);
 	u->flushes++;
 	c->tlb_gen++;
+	c->tlb_gen_high++;
 	c->leave = true;
 }
 
@@ -244,7 +247,7 @@ void xmmu_page_flagged(struct xcpu *c, uint64_t page)
 			unsigned n = u->nfilled[user][XACC_WRITE];
 			for (unsigned k = 0; k < n; k++) {
 				unsigned slot = u->filled[user][XACC_WRITE][k];
-				if (tab[slot].tag + tab[slot].addend == host)
+				if (tab[slot].host == host)
 					tlb_drop(&tab[slot], slot);
 			}
 		}
@@ -305,6 +308,7 @@ static void table_change(struct xcpu *o, struct xtable_page *t, const uint8_t *h
 		if (t->fetched[i / 64] >> (i % 64) & 1) {
 			t->fetched[i / 64] &= ~(1ull << (i % 64));
 			o->tlb_gen++;
+			o->tlb_gen_high++;
 			o->leave = true;
 		}
 	}

@@ -313,7 +313,7 @@ static void op_cmpxchg16b(struct xcpu *c, const struct dinsn *d)
 	if (lin & 15)
 		xraise_gp(c, 0);
 	if (likely((lin ^ t->tag) <= RV_PAGE_SIZE - 16)) {
-		p = (void *)(lin + t->addend);
+		p = (void *)((lin ^ t->tag) + t->host);
 	} else {
 		xmem_rmw_slow(c, d->seg, lin, 16);
 		p = c->rmw.buf;

@@ -114,7 +114,8 @@ STR_INLINE uint64_t str_mapped(const struct xtlb_entry *table, uint64_t lin, uns
 
 STR_INLINE uint8_t *str_host(const struct xtlb_entry *table, uint64_t lin)
 {
-	return (uint8_t *)(lin + table[xtlb_index(lin)].addend);
+	const struct xtlb_entry *e = &table[xtlb_index(lin)];
+	return (uint8_t *)((lin ^ e->tag) + e->host);
 }
 
 STR_INLINE uint64_t str_min(uint64_t a, uint64_t b)

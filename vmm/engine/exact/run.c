@@ -80,8 +80,8 @@ static inline uint64_t exact_jump_key(const struct exact *e, const struct xcpu *
 	return (uint64_t)(c->tlb_gen + xblocks_gen(e->blocks)) << 8 | c->mode << 1 | c->user;
 }
 
-/* Not in the jump cache. A block with a breakpoint never gets there, so its first instructions run
- * as usual, and the next look-up is for the breakpoint's own address. */
+/* Not in the jump cache. Of a block with a breakpoint the first instructions run as usual, and the next
+ * look-up is for the breakpoint's own address, which never gets there. */
 static __attribute__((noinline)) struct exact_run_of exact_block_find(struct exact *e,
 								      struct xcpu *c, uint64_t lin,
 								      struct xjump *j)
@@ -91,11 +91,10 @@ static __attribute__((noinline)) struct exact_run_of exact_block_find(struct exa
 		return r; /* before anything is fetched */
 	r.block = xblocks_get(e->blocks, c, lin);
 	r.n = xbreaks_exec_before(&e->breaks, lin, r.block);
-	if (r.n == r.block->n) {
-		j->block = r.block;
-		j->lin = lin;
-		j->key = exact_jump_key(e, c); /* the look-up may have flushed either cache */
-	}
+	j->block = r.block;
+	j->n = r.n;
+	j->lin = lin;
+	j->key = exact_jump_key(e, c); /* the look-up may have flushed either cache */
 	return r;
 }
 
@@ -104,7 +103,7 @@ static inline struct exact_run_of exact_block(struct exact *e, struct xcpu *c)
 	uint64_t lin = exact_lin(c);
 	struct xjump *j = &e->jump[c->index][(lin ^ lin >> XJUMP_BITS) & ((1u << XJUMP_BITS) - 1)];
 	if (likely(j->lin == lin && j->key == exact_jump_key(e, c) && j->block->valid))
-		return (struct exact_run_of){ j->block, j->block->n };
+		return (struct exact_run_of){ j->block, j->n };
 	return exact_block_find(e, c, lin, j);
 }
 
@@ -291,6 +290,24 @@ static inline bool exact_is_slow(const struct xcpu *c)
 			c->s.shadow_ss || (c->s.dr7 & 0xff));
 }
 
+/* Translated code, if this block has some and enough is left to do: true, and the vCPU is at another
+ * boundary. */
+static inline bool exact_translated(struct exact *e, struct xcpu *c, struct xblock *b)
+{
+	struct xjit_block *t;
+	/* Enough for any first block, so that there is progress. */
+	if (c->until - c->icount < XJIT_SLACK + XBLOCK_MAX_INSNS || !(c->mode & XMODE_64) || c->checks)
+		return false;
+	t = xjit_code(e->jit, c, b);
+	if (!t)
+		return false;
+	xjit_run(e->jit, c, t, c->rip, c->until - XJIT_SLACK);
+	if (c->jit.tail)
+		exact_insns(c, c->jit.tail, c->jit.tail + 1);
+	exact_until_reset(e, c);
+	return true;
+}
+
 static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
 		       volatile enum engine_exit *reason)
 {
@@ -327,6 +344,8 @@ static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
 			exact_step_slow(e, c);
 			continue;
 		}
+		if (e->jit && r.n == r.block->n && exact_translated(e, c, r.block))
+			continue;
 		n = c->until - c->icount;
 		if (n > r.n)
 			n = r.n;
@@ -366,6 +385,10 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	}
 	e->steps -= c->icount;
 	exact_loop(e, c, pins, &reason);
+	while (xbreaks_watch_pass(c)) {
+		exact_until_reset(e, c);
+		exact_loop(e, c, pins, &reason);
+	}
 	e->steps += c->icount;
 	vclock_set_icount(e->cfg.clock, c->icount);
 	memset(stop, 0, sizeof(*stop));
@@ -414,19 +437,33 @@ static int exact_break_set(struct engine *engine, enum engine_break_kind kind, u
 		else
 			xmmu_flush(e->cpu[i]); /* the tables may hold its pages */
 	}
+	if (rc == RV_OK && kind == ENGINE_BREAK_EXEC && e->jit)
+		xjit_break_added(e->jit, addr);
 	return rc;
 }
 
-/* What was kept out of the caches finds its way back at the next use. */
+/* Blocks run whole again; pages that were kept out of the tables find their way back at the next use. */
 static int exact_break_clear(struct engine *engine, enum engine_break_kind kind, uint64_t addr,
 			     uint64_t len)
 {
-	return xbreaks_clear(&((struct exact *)engine)->breaks, kind, addr, len);
+	struct exact *e = (struct exact *)engine;
+	int rc = xbreaks_clear(&e->breaks, kind, addr, len);
+	for (unsigned i = 0; rc == RV_OK && kind == ENGINE_BREAK_EXEC && i < e->cfg.ncpus; i++)
+		e->cpu[i]->tlb_gen++;
+	return rc;
 }
 
 static void exact_break_skip(struct engine *engine, icount_t icount)
 {
 	((struct exact *)engine)->breaks.skip = icount;
+}
+
+static void exact_break_filter(struct engine *engine,
+			       bool (*hit)(void *ctx, const struct engine_stop *stop), void *ctx)
+{
+	struct exact *e = (struct exact *)engine;
+	e->breaks.filter = hit;
+	e->breaks.filter_ctx = ctx;
 }
 
 static int exact_translate(struct engine *engine, unsigned vcpu, uint64_t va, gpa_t *gpa)
@@ -448,6 +485,9 @@ static void exact_stats(const struct engine *engine, struct engine_stats *out)
 	out->steps = e->steps;
 	out->blocks_built = xblocks_built(e->blocks);
 	out->tlb_misses = out->tlb_flushes = 0;
+	out->jit_steps = out->jit_blocks = out->jit_bytes = out->jit_flushes = 0;
+	if (e->jit)
+		xjit_stats(e->jit, out);
 	for (unsigned i = 0; i < e->cfg.ncpus; i++) {
 		uint64_t misses, flushes;
 		xmmu_stats(e->cpu[i], &misses, &flushes);
@@ -463,12 +503,11 @@ static void exact_destroy(struct engine *engine)
 		return;
 	mem_watch(e->cfg.mem, NULL, NULL);
 	for (unsigned i = 0; i < e->cfg.ncpus; i++) {
-		if (e->cpu[i])
-			xmmu_destroy(e->cpu[i]->mmu);
 		free(e->cpu[i]);
 		free(e->jump[i]);
 	}
 	xblocks_destroy(e->blocks);
+	xjit_destroy(e->jit);
 	free(e);
 }
 
@@ -483,19 +522,22 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 	xbreaks_init(&e->breaks);
 	e->moved = vclock_moved_flag(cfg->clock);
 	e->attention = bus_attention(cfg->bus);
-	if (xblocks_create(&e->blocks, cfg->mem) != RV_OK)
+	if (cfg->jit != ENGINE_JIT_OFF && (rc = xjit_create(&e->jit, cfg->code_cache, err)) != RV_OK) {
+		exact_destroy((struct engine *)e);
+		return rc;
+	}
+	if (xblocks_create(&e->blocks, cfg->mem, e->jit) != RV_OK)
 		goto fail;
 	for (unsigned i = 0; i < cfg->ncpus; i++) {
-		struct xcpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
+		struct xcpu *c = xcpu_create();
 		struct cpu_state s;
 		if (!c)
 			goto fail;
-		memset(c, 0, sizeof(*c));
 		e->cpu[i] = c;
 		e->jump[i] = calloc(1u << XJUMP_BITS, sizeof(struct xjump));
-		c->mmu = xmmu_create();
-		if (!e->jump[i] || !c->mmu)
+		if (!e->jump[i])
 			goto fail;
+		xjit_cpu_reset(c);
 		for (unsigned k = 0; k < 1u << XJUMP_BITS; k++)
 			e->jump[i][k].key = UINT64_MAX;
 		c->e = e;
@@ -525,6 +567,7 @@ const struct engine_ops engine_exact_ops = {
 	.break_set = exact_break_set,
 	.break_clear = exact_break_clear,
 	.break_skip = exact_break_skip,
+	.break_filter = exact_break_filter,
 	.translate = exact_translate,
 	.flush = exact_flush,
 	.stats = exact_stats,

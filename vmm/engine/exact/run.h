@@ -5,6 +5,7 @@
 
 #include "block.h"
 #include "breaks.h"
+#include "jit.h"
 
 /* Jump cache: linear RIP -> block, for the current mappings of a vCPU. */
 #define XJUMP_BITS 12u
@@ -12,11 +13,13 @@ struct xjump {
 	uint64_t lin;
 	uint64_t key; /* mode, privilege, generations: everything a hit assumes */
 	struct xblock *block;
+	uint64_t n; /* of its instructions come before one with a breakpoint */
 };
 
 struct exact {
 	struct engine_cfg cfg;
 	struct xblocks *blocks;
+	struct xjit *jit; /* NULL: the interpreter alone */
 	uint32_t epoch_seen;
 	uint64_t steps;
 	const bool *moved, *attention;

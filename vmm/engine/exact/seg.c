@@ -6,6 +6,7 @@
  * CPL is SS.DPL: so SS keeps a DPL even when it is null (64-bit mode), and in
  * real mode, where it is 0 from reset on.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "mmu.h"
@@ -394,6 +395,33 @@ uint64_t xtss_ist(struct xcpu *c, unsigned n, uint32_t ext)
 
 /* ---- the vCPU's mode and state ---- */
 
+#define XCPU_ROOM ((sizeof(struct xcpu) + 63) & ~(size_t)63)
+
+struct xcpu *xcpu_create(void)
+{
+	const size_t targets = xcpu_target_offset(false);
+	const size_t size = targets + 2 * XJIT_TARGETS * sizeof(struct xjit_target);
+	struct xcpu *c = aligned_alloc(64, size);
+	if (!c)
+		return NULL;
+	memset(c, 0, size);
+	c->mmu = (struct xmmu *)((uint8_t *)c + XCPU_ROOM);
+	xmmu_init(c->mmu);
+	for (unsigned user = 0; user < 2; user++)
+		c->jit.target[user] = (struct xjit_target *)((uint8_t *)c + xcpu_target_offset(user));
+	return c;
+}
+
+size_t xcpu_table_offset(bool user, enum xaccess acc)
+{
+	return XCPU_ROOM + xmmu_table_offset(user, acc);
+}
+
+size_t xcpu_target_offset(bool user)
+{
+	return XCPU_ROOM + xmmu_size() + user * XJIT_TARGETS * sizeof(struct xjit_target);
+}
+
 void xcpu_mode_update(struct xcpu *c)
 {
 	const struct cpu_seg *cs = &c->s.seg[CPU_CS];
@@ -411,6 +439,7 @@ void xcpu_mode_update(struct xcpu *c)
 	c->user = xcpl(c) == 3;
 	checks = (c->s.dr7 & 0xff) ||
 		 (c->user && (c->s.cr0 & CR0_AM) && (c->s.rflags & RFLAGS_AC));
+	c->checks = checks;
 	c->rd = checks ? c->mmu->miss : c->mmu->tab[c->user][XACC_READ];
 	c->wr = checks ? c->mmu->miss : c->mmu->tab[c->user][XACC_WRITE];
 	c->leave = true;

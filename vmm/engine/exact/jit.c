@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The code cache: what is translated when, links between blocks, and the end
+ * of both. Hot and cold code have a part of the cache each; when either, or
+ * the tables, are full, all of it goes.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "jit_int.h"
+#include "run.h"
+
+#define XJIT_THRESHOLD 16u /* runs in the interpreter before a block is translated */
+#define XJIT_CACHE (64ull << 20)
+#define XJIT_CACHE_MIN (256ull << 10)
+/* Most that one block takes of either part. */
+#define XJIT_BLOCK_ROOM (32u << 10)
+#define XJIT_UNFIT UINT8_MAX /* xblock.heat: not worth it */
+
+static uint8_t *cold_start(const struct xjit *j)
+{
+	return j->mem.rw + j->mem.size / 2;
+}
+
+int xjit_create(struct xjit **out, uint64_t cache, struct rv_err *err)
+{
+	struct xjit *j = calloc(1, sizeof(*j));
+	struct xasm a;
+	int rc;
+	if (!j)
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	if (!cache)
+		cache = XJIT_CACHE;
+	if (cache < XJIT_CACHE_MIN)
+		cache = XJIT_CACHE_MIN;
+	if ((rc = execmem_create(&j->mem, cache, err)) != RV_OK) {
+		free(j);
+		return rc;
+	}
+	/* An ordinary block takes 200 bytes or more of each part. */
+	j->blocks_max = (unsigned)(cache / 400) + 64;
+	j->links_max = 2 * j->blocks_max;
+	j->decoder = xdecoder_create();
+	j->block = calloc(j->blocks_max, sizeof(*j->block));
+	j->link = calloc(j->links_max, sizeof(*j->link));
+	if (!j->decoder || !j->block || !j->link) {
+		xjit_destroy(j);
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	}
+	a.p = j->mem.rw;
+	xjit_thunks_emit(j, &a, &j->th);
+	j->first = j->hot = a.p;
+	j->cold = cold_start(j);
+	*out = j;
+	return RV_OK;
+}
+
+void xjit_destroy(struct xjit *j)
+{
+	if (!j)
+		return;
+	execmem_destroy(&j->mem);
+	xdecoder_destroy(j->decoder);
+	free(j->block);
+	free(j->link);
+	free(j);
+}
+
+struct xjit_link *xjit_link_new(struct xjit *j)
+{
+	RV_ASSERT(j->nlinks < j->links_max);
+	return &j->link[j->nlinks++];
+}
+
+/* Forgets all code; the blocks' own pointers to it are the caller's business. */
+static void cache_empty(struct xjit *j)
+{
+	j->bytes += (uint64_t)(j->hot - j->first) + (uint64_t)(j->cold - cold_start(j));
+	j->hot = j->first;
+	j->cold = cold_start(j);
+	j->nblocks = j->nlinks = 0;
+	j->flushes++;
+}
+
+void xjit_flush(struct xjit *j)
+{
+	cache_empty(j);
+}
+
+/* ---- linear RIP -> code ---- */
+
+static void targets_clear(struct xcpu *c, unsigned user)
+{
+	if (!c->jit.filled[user])
+		return;
+	for (unsigned i = 0; i < XJIT_TARGETS; i++)
+		c->jit.target[user][i].lin = xjit_target_none(i);
+	c->jit.filled[user] = 0;
+}
+
+void xjit_cpu_reset(struct xcpu *c)
+{
+	c->jit.filled[0] = c->jit.filled[1] = 1;
+	targets_clear(c, 0);
+	targets_clear(c, 1);
+	c->jit.mxcsr = 0x1f80;
+}
+
+/* A kernel keeps its half of the addresses over a switch, and its own code is there alone. */
+static void targets_refresh(const struct xjit *j, struct xcpu *c)
+{
+	if (unlikely(c->jit.cache != j->flushes)) {
+		c->jit.cache = j->flushes;
+		c->jit.link = NULL;
+		targets_clear(c, 0);
+		targets_clear(c, 1);
+	}
+	if (likely(c->jit.gen == c->tlb_gen))
+		return;
+	targets_clear(c, 1);
+	if (c->jit.gen_high != c->tlb_gen_high || (c->jit.filled[0] & 2))
+		targets_clear(c, 0);
+	c->jit.gen = c->tlb_gen;
+	c->jit.gen_high = c->tlb_gen_high;
+}
+
+/* ---- blocks ---- */
+
+static bool cache_full(const struct xjit *j)
+{
+	return (size_t)(cold_start(j) - j->hot) < XJIT_BLOCK_ROOM ||
+	       (size_t)(j->mem.rw + j->mem.size - j->cold) < XJIT_BLOCK_ROOM ||
+	       j->nblocks == j->blocks_max || j->nlinks + 2 > j->links_max;
+}
+
+struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
+{
+	struct xjit_block *t = b->jit[c->user];
+	if (likely(t != NULL))
+		return t;
+	if (b->heat == XJIT_UNFIT)
+		return NULL;
+	if (b->heat < XJIT_THRESHOLD) {
+		b->heat++;
+		return NULL;
+	}
+	if (b->page2 != MEM_NO_PAGE) {
+		b->heat = XJIT_UNFIT;
+		return NULL;
+	}
+	if (unlikely(c->breaks->nexec) && xbreaks_offset_in(c->breaks, b->off, b->nbytes))
+		return NULL;
+	if (cache_full(j)) {
+		xblocks_code_forget(c->e->blocks);
+		cache_empty(j);
+	}
+	t = &j->block[j->nblocks];
+	memset(t, 0, sizeof(*t));
+	if (!xjit_translate(j, c, b, mem_page_host(xcpu_mem(c), b->page), c->user, t)) {
+		b->heat = XJIT_UNFIT;
+		return NULL;
+	}
+	j->nblocks++;
+	j->translated++;
+	b->jit[c->user] = t;
+	return t;
+}
+
+static void link_set(struct xjit_link *l, struct xjit_block *t)
+{
+	a_patch(l->site, l->flags_saved ? t->entry : t->entry_flags);
+	l->to = t;
+	l->next = t->in;
+	t->in = l;
+}
+
+/* The exit just taken leads to t from now on. */
+static void link_try(struct xjit_link *l, struct xjit_block *t)
+{
+	if (l && !l->to && l->from->valid && l->user == t->user && l->from->page == t->x->page &&
+	    l->from->mode == t->x->mode && l->off == t->x->off)
+		link_set(l, t);
+}
+
+static void code_drop(struct xjit_block *t)
+{
+	uint8_t *entry = (uint8_t *)(uintptr_t)t->entry;
+	for (struct xjit_link *l = t->in; l; l = l->next) {
+		a_patch(l->site, l->exit);
+		l->to = NULL;
+	}
+	t->in = NULL;
+	entry[0] = 0xe9;
+	a_patch(entry + 1, t->dead);
+}
+
+void xjit_drop(struct xjit *j, struct xblock *b)
+{
+	(void)j;
+	for (unsigned user = 0; user < 2; user++) {
+		if (b->jit[user])
+			code_drop(b->jit[user]);
+		b->jit[user] = NULL;
+	}
+}
+
+void xjit_break_added(struct xjit *j, uint64_t lin)
+{
+	const unsigned off = lin & (RV_PAGE_SIZE - 1);
+	for (unsigned i = 0; i < j->nblocks; i++) {
+		struct xblock *b = j->block[i].x;
+		if (b->jit[j->block[i].user] == &j->block[i] && off >= b->off &&
+		    off < (unsigned)b->off + b->nbytes)
+			xjit_drop(j, b);
+	}
+}
+
+void xjit_run(struct xjit *j, struct xcpu *c, struct xjit_block *t, uint64_t lin, icount_t limit)
+{
+	struct xjit_target *slot;
+	const uint8_t *code = execmem_rx(&j->mem, t->entry);
+	const icount_t from = c->icount;
+	targets_refresh(j, c);
+	link_try(c->jit.link, t);
+	c->jit.link = NULL;
+	slot = &c->jit.target[c->user][xjit_target_slot(lin)];
+	slot->lin = lin;
+	slot->code = code;
+	c->jit.filled[c->user] |= (uint8_t)(lin >> 63 ? 1 : 3);
+	c->jit.page = lin & ~(uint64_t)(RV_PAGE_SIZE - 1);
+	c->jit.limit = limit;
+	c->jit.budget = (int64_t)(limit - c->icount);
+	c->jit.xmm_live = false;
+	c->jit.tail = NULL;
+	c->until = limit;
+	j->th.enter(c, code);
+	c->jit.xmm_live = false;
+	j->steps += c->icount - from;
+}
+
+void xjit_stats(const struct xjit *j, struct engine_stats *out)
+{
+	out->jit_steps = j->steps;
+	out->jit_blocks = j->translated;
+	out->jit_bytes = j->bytes + (uint64_t)(j->hot - j->first) + (uint64_t)(j->cold - cold_start(j));
+	out->jit_flushes = j->flushes;
+}
+
+static void dump_code(const uint8_t *p, size_t n, FILE *out)
+{
+	ZydisDisassembledInstruction d;
+	for (size_t at = 0; at < n; at += d.info.length) {
+		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)p + at,
+							p + at, n - at, &d)))
+			break;
+		fprintf(out, "    %p  %s\n", (const void *)(p + at), d.text);
+	}
+}
+
+void xjit_dump(const struct xjit *j, const struct xjit_block *t, uint64_t lin, FILE *out)
+{
+	const struct xblock *b = t->x;
+	(void)j;
+	fprintf(out, "block %#llx, %u instructions, %s\n", (unsigned long long)lin, b->n,
+		t->user ? "user" : "supervisor");
+	for (unsigned i = 0; i < b->n; i++) {
+		fprintf(out, "  %#llx  body %p\n", (unsigned long long)lin, (void *)(uintptr_t)b->insn[i].fn);
+		lin += b->insn[i].len;
+	}
+	fprintf(out, "  hot:\n");
+	dump_code(t->hot, t->hot_size, out);
+	fprintf(out, "  cold:\n");
+	dump_code(t->cold, t->cold_size, out);
+}
