@@ -88,12 +88,21 @@ static const struct agent_form agent_forms[AX_LAST + 1] = {
 	[0x34] = { AX_OTHER, 0, 0 }, /* printf */
 };
 
+/* Big-endian; n is 0, 1, 2, 4 or 8. */
 static uint64_t agent_operand(const uint8_t *p, size_t n)
 {
-	uint64_t v = 0;
-	for (size_t i = 0; i < n; i++)
-		v = v << 8 | p[i];
-	return v;
+	switch (n) {
+	case 0:
+		return 0;
+	case 1:
+		return p[0];
+	case 2:
+		return __builtin_bswap16(le16_get(p));
+	case 4:
+		return __builtin_bswap32(le32_get(p));
+	default:
+		return __builtin_bswap64(le64_get(p));
+	}
 }
 
 static bool agent_starts_get(const uint8_t *starts, size_t at)

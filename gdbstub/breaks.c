@@ -28,15 +28,20 @@ struct stub_break {
 struct breaks_env {
 	struct gdbstub *stub;
 	unsigned cpu;
-	struct cpu_state state;
+	bool have_state;        /* a condition may look at memory alone */
+	struct cpu_state state; /* large: neither cleared nor read before it is needed */
 };
 
 static bool breaks_env_reg(void *ctx, unsigned regnum, uint64_t *value)
 {
-	const struct breaks_env *e = ctx;
+	struct breaks_env *e = ctx;
 	uint8_t buf[REGS_SIZE_MAX] = { 0 };
-	size_t n = regs_read(&e->state, regnum, buf);
+	size_t n;
 
+	if (!e->have_state)
+		e->stub->target->ops->regs_get(e->stub->target, e->cpu, &e->state);
+	e->have_state = true;
+	n = regs_read(&e->state, regnum, buf);
 	if (n == 0 || n > 8)
 		return false;
 	*value = le64_get(buf);
@@ -55,12 +60,14 @@ static bool breaks_env_mem(void *ctx, uint64_t addr, void *out, size_t len)
 static bool breaks_test(void *ctx, unsigned cpu)
 {
 	const struct stub_break *b = ctx;
-	struct breaks_env env = { .stub = b->stub, .cpu = cpu };
+	struct breaks_env env;
 	const struct agent_env agent = { breaks_env_reg, breaks_env_mem, &env };
 
 	if (b->conds_len == 0)
 		return true;
-	b->stub->target->ops->regs_get(b->stub->target, cpu, &env.state);
+	env.stub = b->stub;
+	env.cpu = cpu;
+	env.have_state = false;
 	for (size_t at = 0; at < b->conds_len;) {
 		size_t len = le16_get(b->conds + at);
 		uint64_t value;

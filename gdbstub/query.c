@@ -75,9 +75,12 @@ void query_handle_current(struct gdbstub *s, struct pkt *k)
 
 void query_handle_attached(struct gdbstub *s, struct pkt *k)
 {
-	(void)k;
-	/* "1": at its own end GDB detaches and does not kill. */
-	reply_text(&s->reply, "1");
+	uint64_t pid;
+
+	if (!pkt_done(k) && (!pkt_eat(k, ':') || !pkt_hex(k, &pid) || !pkt_done(k)))
+		reply_error(&s->reply, STUB_ERR_FORM);
+	else /* "1": at its own end GDB detaches and does not kill. */
+		reply_text(&s->reply, "1");
 }
 
 void query_handle_rcmd(struct gdbstub *s, struct pkt *k)

@@ -108,8 +108,10 @@ bool stub_poll(void *ctx)
 
 	if (s->poll && s->poll(s->poll_ctx))
 		s->give_up = true;
+	if (rsp_link_interrupted(&s->link) || s->give_up)
+		return true;
 	listener_refuse(&s->listener);
-	return rsp_link_interrupted(&s->link) || s->give_up;
+	return false;
 }
 
 void stub_console(void *ctx, const char *text)
@@ -160,7 +162,8 @@ static void serve_wait(struct gdbstub *s)
 		s->give_up = true;
 		return;
 	}
-	if (poll(p, 2, SERVE_WAIT_MS) > 0 && (p[1].revents & POLLIN))
+	/* If this client has something to say, it may be its end: who waits may be the next one. */
+	if (poll(p, 2, SERVE_WAIT_MS) > 0 && !p[0].revents && (p[1].revents & POLLIN))
 		listener_refuse(&s->listener);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "ckpt_priv.h"
 
 int ckpt_store_create(struct ckpt_store **out, struct machine *m)
@@ -103,18 +104,37 @@ int ckpt_take(struct ckpt_store *s, const struct output_digest *extra, struct ck
 struct restore {
 	struct ckpt_store *store;
 	struct guest_mem *mem;
+	int rc;
 };
 
 static void restore_page(void *ctx, uint64_t page, const struct page_blob *b)
 {
 	struct restore *r = ctx;
 	uint8_t contents[RV_PAGE_SIZE];
-	if (!page_blob_read(b, contents)) {
-		r->store->failed = true;
+	int rc = page_blob_read(r->store->pool, b, contents);
+	if (rc != RV_OK) {
+		if (r->rc == RV_OK)
+			r->rc = rc;
 		return;
 	}
 	/* Through mem_write(): whatever was derived from the page is dropped, and only that. */
 	mem_write(r->mem, mem_page_gpa(r->mem, page), contents, sizeof(contents));
+}
+
+static int restore_state(struct ckpt_store *s, const struct ckpt *c)
+{
+	struct bytes_in in;
+	int rc;
+	bytes_in_init(&in, c->state.data, c->state.len);
+	rc = machine_load(s->machine, &in);
+	if (rc != RV_OK || in.pos != in.len)
+		return RV_EDAMAGED;
+	/* A recorded header and its state are two statements, and the caller goes by the first. */
+	return machine_icount(s->machine) == c->info.at.icount &&
+			       machine_seq(s->machine) == c->info.at.seq &&
+			       machine_vns(s->machine) == c->info.vns ?
+		       RV_OK :
+		       RV_EDAMAGED;
 }
 
 int ckpt_restore(struct ckpt_store *s, const struct ckpt *c, struct output_digest *extra)
@@ -122,28 +142,29 @@ int ckpt_restore(struct ckpt_store *s, const struct ckpt *c, struct output_diges
 	struct guest_mem *mem = machine_mem(s->machine);
 	struct restore r = { .store = s, .mem = mem };
 	uint64_t pages = mem_pages(mem);
-	struct bytes_in in;
-	int rc;
+	struct bytes_in nothing;
 	/* What was written since `now` was current, then what differs between the two trees. */
 	for (uint64_t i = 0; i < pages; i++)
-		if (mem_page_epoch(mem, i) >= s->cursor)
+		if (s->lost || mem_page_epoch(mem, i) >= s->cursor)
 			restore_page(&r, i, page_tree_get(s->pool, c->ram, i));
-	page_tree_diff(s->pool, s->now, c->ram, restore_page, &r);
+	if (!s->lost)
+		page_tree_diff(s->pool, s->now, c->ram, restore_page, &r);
 	page_tree_ref(c->ram);
 	page_tree_release(s->pool, s->now);
 	s->now = c->ram;
 	s->cursor = mem_epoch_advance(mem);
-	if (s->failed)
-		return RV_EDAMAGED;
-	bytes_in_init(&in, c->state.data, c->state.len);
-	rc = machine_load(s->machine, &in);
-	if (rc == RV_OK && in.pos != in.len)
-		rc = RV_EINVAL;
-	/* A recorded header and its state are two statements, and the caller goes by the first. */
-	if (rc == RV_OK && (machine_icount(s->machine) != c->info.at.icount ||
-			    machine_seq(s->machine) != c->info.at.seq ||
-			    machine_vns(s->machine) != c->info.vns))
-		rc = RV_EINVAL;
 	*extra = c->extra;
-	return rc == RV_OK ? RV_OK : RV_EDAMAGED;
+	if (r.rc != RV_OK && !s->lost)
+		rv_log(RV_LOG_ERROR, "the checkpoint at icount %llu cannot be restored: its file was "
+				     "changed or cut while in use (%s)",
+		       (unsigned long long)c->info.at.icount, rv_status_text(r.rc));
+	if (r.rc == RV_OK)
+		r.rc = restore_state(s, c);
+	s->lost = r.rc != RV_OK;
+	if (!s->lost)
+		return RV_OK;
+	/* What is half one state and half another must not run: a load that fails sees to it. */
+	bytes_in_init(&nothing, NULL, 0);
+	(void)machine_load(s->machine, &nothing);
+	return RV_EDAMAGED;
 }

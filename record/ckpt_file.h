@@ -4,11 +4,12 @@
 #define RV_RECORD_CKPT_FILE_H
 
 #include "ckpt_priv.h"
+#include "trace_priv.h"
 
 #define CKPT_MAGIC "RVCKPT01"
 #define CKPT_HEADER 128u
 #define CKPT_ENTRY 28u /* page u64, stored length u32, key 2 x u64; then the data */
-#define CKPT_DIR "ckpt"
+#define CKPT_DIR TRACE_CKPT
 
 /* Offsets in the header. */
 #define CKPT_AT_VERSION 8u
@@ -27,7 +28,8 @@
 #define CKPT_AT_LENGTH 104u /* of the whole file */
 #define CKPT_AT_PREV_CRC 112u
 
-#define CKPT_VERSION 1u
+#define CKPT_VERSION 2u /* 1: without CKPT_SAME */
+#define CKPT_SAME UINT32_MAX /* stored length: contents with this key are in this or an earlier file */
 #define CKPT_STATE_MAX (1u << 20)
 
 /* CRC32C, continued from that of the body, over all of the header but magic and CRC. */

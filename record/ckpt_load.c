@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading recorded checkpoints. Each file is mapped and stays so: its page
- * contents are used in place. Files are numbered from 0 without a gap; each
- * names the CRC of the one before, so none can be exchanged unnoticed.
+ * Reading recorded checkpoints. Each file is read once as a whole and
+ * checked; its page contents are read again from their place when they are
+ * wanted. Files are numbered from 0 without a gap; each names the CRC of the
+ * one before, so none can be exchanged unnoticed.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <lz4.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "ckpt_file.h"
-#include "trace_priv.h"
 
 struct loading {
 	struct ckpt_store *store;
 	const struct trace *trace;
+	int dir;               /* the pool's */
 	struct page_node *ram; /* as of the last file */
 	uint32_t prev_crc;
 	struct exec_point prev;
@@ -67,35 +69,43 @@ static bool load_state(const uint8_t *h, uint64_t size, struct ckpt *c, uint64_t
 				   (int)raw) == (int)raw;
 }
 
-static bool load_pages(struct loading *l, const uint8_t *h, uint64_t size, uint64_t pos)
+/* The contents of one entry; NULL: malformed. */
+static struct page_blob *load_blob(struct loading *l, const uint8_t *h, uint32_t number, uint64_t pos,
+				   uint32_t len)
 {
+	struct digest128 key = { le64_get(h + pos + 12), le64_get(h + pos + 20) };
+	if (len == CKPT_SAME)
+		return page_blob_known(l->store->pool, key);
+	return page_blob_filed(l->store->pool, number, pos + CKPT_ENTRY, len, key);
+}
+
+static bool load_pages(struct loading *l, const uint8_t *h, uint64_t size, uint32_t number, uint64_t pos)
+{
+	const bool has_same = le32_get(h + CKPT_AT_VERSION) > 1;
 	uint64_t n = le64_get(h + CKPT_AT_PAGES), most = mem_pages(machine_mem(l->store->machine));
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t page;
-		uint32_t len;
+		uint32_t len, stored;
 		struct page_blob *b = NULL;
 		if (size - pos < CKPT_ENTRY)
 			return false;
 		page = le64_get(h + pos);
 		len = le32_get(h + pos + 8);
-		if (page >= most || len > RV_PAGE_SIZE || len > size - pos - CKPT_ENTRY)
+		stored = has_same && len == CKPT_SAME ? 0 : len;
+		if (page >= most || stored > RV_PAGE_SIZE || stored > size - pos - CKPT_ENTRY)
 			return false;
-		if (len) {
-			struct digest128 key = { le64_get(h + pos + 12), le64_get(h + pos + 20) };
-			b = page_blob_mapped(l->store->pool, h + pos + CKPT_ENTRY, len, key);
-			if (!b)
-				return false;
-		}
+		if (len && !(b = load_blob(l, h, number, pos, len)))
+			return false;
 		if (!page_tree_set(l->store->pool, &l->ram, page, b)) {
 			page_blob_release(l->store->pool, b);
 			return false;
 		}
-		pos += CKPT_ENTRY + len;
+		pos += CKPT_ENTRY + stored;
 	}
 	return pos == size;
 }
 
-static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint32_t number,
+static int load_read(struct loading *l, const uint8_t *h, uint64_t size, uint32_t number,
 		       const char *name, struct ckpt **out, struct rv_err *err)
 {
 	const char *why = header_fault(h, size, l, number);
@@ -103,7 +113,7 @@ static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint3
 	uint64_t pos = 0;
 	if (why)
 		return load_damaged(err, l->trace, name, why);
-	if (le32_get(h + CKPT_AT_VERSION) != CKPT_VERSION)
+	if (le32_get(h + CKPT_AT_VERSION) > CKPT_VERSION)
 		return rv_err_set(err, RV_EVERSION, "%s/" CKPT_DIR "/%s: made by a later version",
 				  trace_path(l->trace), name);
 	c = calloc(1, sizeof(*c));
@@ -118,7 +128,7 @@ static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint3
 	c->extra.sum.lo = le64_get(h + CKPT_AT_OUT_LO);
 	c->extra.sum.hi = le64_get(h + CKPT_AT_OUT_HI);
 	c->extra.bytes = le64_get(h + CKPT_AT_OUT_BYTES);
-	if (!load_state(h, size, c, &pos) || !load_pages(l, h, size, pos)) {
+	if (!load_state(h, size, c, &pos) || !load_pages(l, h, size, number, pos)) {
 		bytes_fini(&c->state);
 		free(c);
 		return load_damaged(err, l->trace, name, "malformed contents");
@@ -131,32 +141,71 @@ static int load_mapped(struct loading *l, const uint8_t *h, uint64_t size, uint3
 	return RV_OK;
 }
 
+/* No well-formed file is longer. */
+static uint64_t load_size_max(const struct loading *l)
+{
+	return CKPT_HEADER + LZ4_COMPRESSBOUND(CKPT_STATE_MAX) +
+	       mem_pages(machine_mem(l->store->machine)) * (CKPT_ENTRY + RV_PAGE_SIZE);
+}
+
 /* 1: loaded, 0: there is no file of this number. */
 static int load_file(struct loading *l, uint32_t number, struct ckpt **out, struct rv_err *err)
 {
-	char name[16], path[4096];
+	char name[16];
 	uint64_t size;
-	void *map;
+	uint8_t *data;
 	int fd, rc;
 	ckpt_file_name(name, number);
-	snprintf(path, sizeof(path), "%s/" CKPT_DIR "/%s", trace_path(l->trace), name);
-	fd = fd_open_regular(AT_FDCWD, path, &size, &rc);
+	fd = fd_open_regular(l->dir, name, &size, &rc);
+	if (fd < 0 && rc == RV_ENOENT)
+		return 0;
 	if (fd < 0)
-		return rc == RV_ENOENT ? 0
-				       : rv_err_set(err, rc, "%s: %s", path, rv_status_text(rc));
-	if (size < CKPT_HEADER) {
+		return rv_err_set(err, rc, "%s/" CKPT_DIR "/%s: %s", trace_path(l->trace), name,
+				  rv_status_text(rc));
+	if (size < CKPT_HEADER || size > load_size_max(l)) {
 		close(fd);
-		return load_damaged(err, l->trace, name, "truncated");
+		return load_damaged(err, l->trace, name,
+				    size < CKPT_HEADER ? "truncated" : "malformed contents");
 	}
-	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	data = malloc(size);
+	rc = data ? fd_read_at(fd, data, size, 0) : RV_ENOMEM;
 	close(fd);
-	if (map == MAP_FAILED)
-		return rv_err_set(err, RV_ENOMEM, "%s: cannot map", path);
-	rc = page_pool_keep_map(l->store->pool, map, size);
-	if (rc != RV_OK)
-		return rv_err_set(err, rc, "out of memory for checkpoints");
-	rc = load_mapped(l, map, size, number, name, out, err);
+	if (rc == RV_OK)
+		rc = load_read(l, data, size, number, name, out, err);
+	else if (rc == RV_EEND)
+		rc = load_damaged(err, l->trace, name, "truncated");
+	else
+		rv_err_set(err, rc, "%s/" CKPT_DIR "/%s: %s", trace_path(l->trace), name,
+			   rv_status_text(rc));
+	free(data);
 	return rc == RV_OK ? 1 : rc;
+}
+
+/* The list ended before file `number`: is it the last one's successor, or is it missing? */
+static void load_warn_missing(const struct loading *l, uint32_t number)
+{
+	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool missing = false;
+	char name[16];
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (!missing && (entry = readdir(d))) {
+		unsigned n;
+		char rest[8];
+		missing = sscanf(entry->d_name, "%9u.%7s", &n, rest) == 2 && !strcmp(rest, "rvc") &&
+			  n > number;
+	}
+	closedir(d);
+	ckpt_file_name(name, number);
+	if (missing)
+		rv_log(RV_LOG_WARN,
+		       "%s/" CKPT_DIR "/%s is missing: the checkpoints behind it are not used",
+		       trace_path(l->trace), name);
 }
 
 int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point last,
@@ -166,9 +215,20 @@ int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point
 	struct ckpt **list = NULL;
 	size_t count = 0;
 	int rc;
+
+	*out = NULL;
+	*n = 0;
+	l.dir = trace_ckpt_dir(t, &rc);
+	if (rc == RV_ENOENT)
+		return RV_OK;
+	if (rc != RV_OK)
+		return rv_err_set(err, rc, "%s/" CKPT_DIR ": %s", trace_path(t), rv_status_text(rc));
+	page_pool_set_dir(s->pool, l.dir, ckpt_file_name);
 	for (uint32_t number = 0;; number++) {
-		struct ckpt *c, **p;
+		struct ckpt *c = NULL, **p;
 		rc = load_file(&l, number, &c, err);
+		if (rc == 0)
+			load_warn_missing(&l, number);
 		if (rc <= 0)
 			break;
 		if (c->info.at.icount > last.icount) {

@@ -20,7 +20,7 @@ struct ckpt_store {
 	struct page_node *now; /* RAM as of the start of epoch `cursor` */
 	uint32_t cursor;       /* pages of this epoch or later may differ from `now` */
 	uint64_t state_bytes;
-	bool failed;           /* a restore met contents it cannot read */
+	bool lost;             /* a restore failed: RAM is not `now` */
 };
 
 #endif

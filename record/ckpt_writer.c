@@ -3,6 +3,10 @@
  * Writing checkpoints while recording. The vCPU thread copies dirty pages into
  * one of two batches; a thread compresses and writes. So the memory needed is
  * bounded, and a large first checkpoint waits for the disk, not for RAM.
+ *
+ * Contents that a file holds already are not stored again. The thread keeps
+ * the key of each page's last entry, and a table of keys, one a slot: one that
+ * was pushed out only costs space.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +23,7 @@
 
 #define BATCH_PAGES 1024u
 #define BATCHES 2u
+#define STORED_BITS 17u /* the table of keys: 2 MiB */
 
 struct batch {
 	bool first, last;
@@ -50,6 +55,8 @@ struct ckpt_writer {
 	uint8_t header[CKPT_HEADER];
 	uint32_t file_number;
 	struct bytes out;
+	struct digest128 *page_key; /* by page: of the contents the files give it; zeros: { 0, 0 } */
+	struct digest128 *stored;   /* keys whose contents are in a file */
 };
 
 void ckpt_file_name(char out[16], uint32_t number)
@@ -110,32 +117,50 @@ static bool page_is_zero(const uint8_t *p)
 	return p[0] == 0 && memcmp(p, p + 1, RV_PAGE_SIZE - 1) == 0;
 }
 
+/* Stored bytes of contents that no file has yet: in lz4, or the contents themselves. */
+static uint32_t ckpt_compress(const uint8_t *contents, uint8_t *lz4, const uint8_t **data)
+{
+	int len = LZ4_compress_default((const char *)contents, (char *)lz4, RV_PAGE_SIZE,
+				       RV_PAGE_SIZE - 1);
+	*data = len > 0 ? lz4 : contents;
+	return len > 0 ? (uint32_t)len : RV_PAGE_SIZE;
+}
+
+static void ckpt_page(struct ckpt_writer *w, uint64_t page, const uint8_t *contents)
+{
+	const bool zero = page_is_zero(contents);
+	uint8_t entry[CKPT_ENTRY], lz4[RV_PAGE_SIZE];
+	struct digest128 key = { 0, 0 }, *slot = NULL;
+	const uint8_t *data = NULL;
+	uint32_t len = 0;
+	if (!zero) {
+		key = digest_bytes(contents, RV_PAGE_SIZE, 0);
+		slot = &w->stored[key.lo & ((1u << STORED_BITS) - 1)];
+	}
+	if (digest_equal(key, w->page_key[page]))
+		return; /* written, but with what was there */
+	if (slot && digest_equal(key, *slot))
+		len = CKPT_SAME;
+	else if (slot)
+		len = ckpt_compress(contents, lz4, &data);
+	w->page_key[page] = key;
+	if (slot)
+		*slot = key;
+	le64_put(entry, page);
+	le32_put(entry + 8, len);
+	le64_put(entry + 12, key.lo);
+	le64_put(entry + 20, key.hi);
+	bytes_put(&w->out, entry, sizeof(entry));
+	if (data)
+		bytes_put(&w->out, data, len);
+	w->pages++;
+}
+
 static int ckpt_pages(struct ckpt_writer *w, const struct batch *b)
 {
 	bytes_clear(&w->out);
-	for (uint32_t i = 0; i < b->n; i++) {
-		const uint8_t *contents = b->contents[i];
-		uint8_t entry[CKPT_ENTRY], lz4[RV_PAGE_SIZE];
-		struct digest128 key = { 0, 0 };
-		const uint8_t *data = lz4;
-		int len = 0;
-		if (!page_is_zero(contents)) {
-			key = digest_bytes(contents, RV_PAGE_SIZE, 0);
-			len = LZ4_compress_default((const char *)contents, (char *)lz4,
-						   RV_PAGE_SIZE, RV_PAGE_SIZE - 1);
-			if (len <= 0) {
-				len = RV_PAGE_SIZE;
-				data = contents;
-			}
-		}
-		le64_put(entry, b->page[i]);
-		le32_put(entry + 8, (uint32_t)len);
-		le64_put(entry + 12, key.lo);
-		le64_put(entry + 20, key.hi);
-		bytes_put(&w->out, entry, sizeof(entry));
-		bytes_put(&w->out, data, (size_t)len);
-	}
-	w->pages += b->n;
+	for (uint32_t i = 0; i < b->n; i++)
+		ckpt_page(w, b->page[i], b->contents[i]);
 	return w->out.failed ? RV_ENOMEM : ckpt_put(w, w->out.data, w->out.len);
 }
 
@@ -307,6 +332,10 @@ int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 		ckpt_writer_destroy(w);
 		return rc;
 	}
+	w->page_key = calloc(mem_pages(machine_mem(m)), sizeof(*w->page_key));
+	w->stored = calloc(1u << STORED_BITS, sizeof(*w->stored));
+	if (!w->page_key || !w->stored)
+		goto no_memory;
 	for (unsigned i = 0; i < BATCHES; i++) {
 		w->batch[i].contents = malloc((size_t)BATCH_PAGES * RV_PAGE_SIZE);
 		if (!w->batch[i].contents)
@@ -352,6 +381,8 @@ void ckpt_writer_destroy(struct ckpt_writer *w)
 		bytes_fini(&w->batch[i].state);
 	}
 	bytes_fini(&w->out);
+	free(w->page_key);
+	free(w->stored);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->dir_fd >= 0)

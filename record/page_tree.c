@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "page_tree.h"
 
+#include <errno.h>
 #include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/status.h"
+#include "trace_priv.h"
 
 #define FANOUT_BITS 6u
 #define FANOUT (1u << FANOUT_BITS)
 #define BUCKETS_BITS 16u
+#define OPEN_FILES 16u
+#define WINDOW (64u << 10) /* bytes of a file read at once: neighbours are mostly wanted together */
 
 struct page_blob {
 	struct page_blob *next; /* in its bucket */
 	struct digest128 key;
 	uint32_t refs;
 	uint32_t len; /* RV_PAGE_SIZE: stored as it is */
-	const uint8_t *data;
-	bool owned;
+	bool owned;   /* the contents are in bytes[]; else in a file */
+	bool filed;   /* a file says that it holds these contents */
+	uint32_t file;
+	uint64_t offset;
 	uint8_t bytes[];
 };
 
@@ -27,15 +33,21 @@ struct page_node {
 	void *child[FANOUT]; /* struct page_node, at the lowest level struct page_blob */
 };
 
-struct page_map {
-	void *map;
-	size_t len;
+struct page_file {
+	int fd; /* -1: none */
+	uint32_t number;
 };
 
 struct page_pool {
 	unsigned levels;
-	struct page_map *maps;
-	size_t nmaps;
+	int dir_fd;
+	void (*file_name)(char out[16], uint32_t number);
+	struct page_file open[OPEN_FILES];
+	/* What was read last. */
+	uint32_t window_file;
+	uint64_t window_at;
+	size_t window_len;
+	uint8_t window[WINDOW];
 	uint64_t bytes;
 	struct page_blob *bucket[1u << BUCKETS_BITS];
 };
@@ -46,6 +58,9 @@ int page_pool_create(struct page_pool **out, uint64_t pages)
 	if (!p)
 		return RV_ENOMEM;
 	p->levels = 1;
+	p->dir_fd = -1;
+	for (unsigned i = 0; i < OPEN_FILES; i++)
+		p->open[i].fd = -1;
 	while (pages > 1ull << FANOUT_BITS * p->levels)
 		p->levels++;
 	*out = p;
@@ -56,22 +71,20 @@ void page_pool_destroy(struct page_pool *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->nmaps; i++)
-		munmap(p->maps[i].map, p->maps[i].len);
-	free(p->maps);
+	for (unsigned i = 0; i < OPEN_FILES; i++)
+		if (p->open[i].fd >= 0)
+			close(p->open[i].fd);
+	if (p->dir_fd >= 0)
+		close(p->dir_fd);
 	free(p);
 }
 
-int page_pool_keep_map(struct page_pool *p, void *map, size_t len)
+void page_pool_set_dir(struct page_pool *p, int dir_fd, void (*name)(char out[16], uint32_t number))
 {
-	struct page_map *maps = realloc(p->maps, (p->nmaps + 1) * sizeof(*maps));
-	if (!maps) {
-		munmap(map, len);
-		return RV_ENOMEM;
-	}
-	p->maps = maps;
-	p->maps[p->nmaps++] = (struct page_map){ map, len };
-	return RV_OK;
+	if (p->dir_fd >= 0)
+		close(p->dir_fd);
+	p->dir_fd = dir_fd;
+	p->file_name = name;
 }
 
 uint64_t page_pool_bytes(const struct page_pool *p)
@@ -96,11 +109,12 @@ static struct page_blob *blob_find(struct page_pool *p, struct digest128 key)
 	return b;
 }
 
+/* owned: with a copy of data. */
 static struct page_blob *blob_add(struct page_pool *p, struct digest128 key, const uint8_t *data,
 				  uint32_t len, bool owned)
 {
 	struct page_blob **slot = blob_bucket(p, key);
-	struct page_blob *b = malloc(sizeof(*b) + (owned ? len : 0));
+	struct page_blob *b = calloc(1, sizeof(*b) + (owned ? len : 0));
 	if (!b)
 		return NULL;
 	b->next = *slot;
@@ -108,11 +122,8 @@ static struct page_blob *blob_add(struct page_pool *p, struct digest128 key, con
 	b->refs = 1;
 	b->len = len;
 	b->owned = owned;
-	b->data = data;
-	if (owned) {
+	if (owned)
 		memcpy(b->bytes, data, len);
-		b->data = b->bytes;
-	}
 	*slot = b;
 	p->bytes += sizeof(*b) + (owned ? len : 0);
 	return b;
@@ -139,11 +150,29 @@ struct page_blob *page_blob_make(struct page_pool *p, const uint8_t *contents, b
 	return blob_add(p, key, contents, RV_PAGE_SIZE, true);
 }
 
-struct page_blob *page_blob_mapped(struct page_pool *p, const uint8_t *lz4, uint32_t len,
-				   struct digest128 key)
+struct page_blob *page_blob_filed(struct page_pool *p, uint32_t file, uint64_t offset, uint32_t len,
+				  struct digest128 key)
 {
 	struct page_blob *b = blob_find(p, key);
-	return b ? b : blob_add(p, key, lz4, len, false);
+	if (!b) {
+		b = blob_add(p, key, NULL, len, false);
+		if (!b)
+			return NULL;
+		b->file = file;
+		b->offset = offset;
+	}
+	b->filed = true;
+	return b;
+}
+
+struct page_blob *page_blob_known(struct page_pool *p, struct digest128 key)
+{
+	struct page_blob *b = blob_find(p, key);
+	if (b && !b->filed) {
+		page_blob_release(p, b);
+		return NULL;
+	}
+	return b;
 }
 
 void page_blob_release(struct page_pool *p, struct page_blob *b)
@@ -159,19 +188,71 @@ void page_blob_release(struct page_pool *p, struct page_blob *b)
 	free(b);
 }
 
-bool page_blob_read(const struct page_blob *b, uint8_t *out)
+static int file_open(struct page_pool *p, uint32_t number, int *fd)
 {
+	struct page_file *f = &p->open[number % OPEN_FILES];
+	char name[16];
+	uint64_t size;
+	int rc = RV_OK;
+	if (f->fd >= 0 && f->number != number) {
+		close(f->fd);
+		f->fd = -1;
+	}
+	if (f->fd < 0) {
+		p->file_name(name, number);
+		f->fd = fd_open_regular(p->dir_fd, name, &size, &rc);
+		f->number = number;
+	}
+	*fd = f->fd;
+	return rc;
+}
+
+/* The blob's stored bytes, good until the next call. */
+static int file_bytes(struct page_pool *p, const struct page_blob *b, const uint8_t **out)
+{
+	bool inside = b->file == p->window_file && b->offset >= p->window_at &&
+		      b->offset + b->len <= p->window_at + p->window_len;
+	ssize_t n;
+	int rc, fd;
+	if (!inside) {
+		p->window_len = 0;
+		rc = file_open(p, b->file, &fd);
+		if (rc != RV_OK)
+			return rc;
+		do
+			n = pread(fd, p->window, WINDOW, (off_t)b->offset);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return rv_status_from_errno(errno);
+		if ((size_t)n < b->len)
+			return RV_EDAMAGED;
+		p->window_file = b->file;
+		p->window_at = b->offset;
+		p->window_len = (size_t)n;
+	}
+	*out = p->window + (b->offset - p->window_at);
+	return RV_OK;
+}
+
+int page_blob_read(struct page_pool *p, const struct page_blob *b, uint8_t *out)
+{
+	const uint8_t *data;
+	int rc;
 	if (!b) {
 		memset(out, 0, RV_PAGE_SIZE);
-		return true;
+		return RV_OK;
 	}
+	data = b->bytes;
+	if (!b->owned && (rc = file_bytes(p, b, &data)) != RV_OK)
+		return rc;
 	if (b->len == RV_PAGE_SIZE)
-		memcpy(out, b->data, RV_PAGE_SIZE);
-	else if (LZ4_decompress_safe((const char *)b->data, (char *)out, (int)b->len,
-				     RV_PAGE_SIZE) != (int)RV_PAGE_SIZE)
-		return false;
+		memcpy(out, data, RV_PAGE_SIZE);
+	else if (LZ4_decompress_safe((const char *)data, (char *)out, (int)b->len, RV_PAGE_SIZE) !=
+		 (int)RV_PAGE_SIZE)
+		return RV_EDAMAGED;
 	/* A file only says what the key of its data is, and pages made here may share it by that key. */
-	return b->owned || digest_equal(digest_bytes(out, RV_PAGE_SIZE, 0), b->key);
+	return b->owned || digest_equal(digest_bytes(out, RV_PAGE_SIZE, 0), b->key) ? RV_OK :
+										      RV_EDAMAGED;
 }
 
 /* ---- trees ---- */

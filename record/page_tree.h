@@ -17,19 +17,23 @@ struct page_node; /* reference-counted tree; NULL: all pages zero */
 
 int page_pool_create(struct page_pool **out, uint64_t pages);
 void page_pool_destroy(struct page_pool *p); /* all trees released before */
-/* Takes a mapping that blobs point into; unmapped with the pool. */
-int page_pool_keep_map(struct page_pool *p, void *map, size_t len);
+/* The folder of the files that filed blobs lie in, and how they are called: takes the descriptor. Files are
+ * opened and read when a blob is: whatever happened to one in between is an error of that read. */
+void page_pool_set_dir(struct page_pool *p, int dir_fd, void (*name)(char out[16], uint32_t number));
 uint64_t page_pool_bytes(const struct page_pool *p);
 
 /* A blob with these 4096 bytes (compressed and copied, or an old one with the same contents). NULL and
  * *zero = true for a page of zeros; NULL and *zero = false: out of memory. */
 struct page_blob *page_blob_make(struct page_pool *p, const uint8_t *contents, bool *zero);
-/* A blob over LZ4 data that stays mapped as long as the pool. */
-struct page_blob *page_blob_mapped(struct page_pool *p, const uint8_t *lz4, uint32_t len,
-				   struct digest128 key);
+/* A blob over `len` stored bytes at `offset` of a file: LZ4, or plain if they are 4096. NULL: no memory. */
+struct page_blob *page_blob_filed(struct page_pool *p, uint32_t file, uint64_t offset, uint32_t len,
+				  struct digest128 key);
+/* The filed blob with this key that somebody holds; NULL: there is none. */
+struct page_blob *page_blob_known(struct page_pool *p, struct digest128 key);
 void page_blob_release(struct page_pool *p, struct page_blob *b);
-/* 4096 bytes into out; false: the (mapped) data is not a page with that key. NULL gives zeros. */
-bool page_blob_read(const struct page_blob *b, uint8_t *out);
+/* 4096 bytes into out. NULL gives zeros. RV_EDAMAGED: what the file holds is not a page with that key, or
+ * the file is shorter now; RV_ENOENT, RV_EIO, ...: it cannot be read. */
+int page_blob_read(struct page_pool *p, const struct page_blob *b, uint8_t *out);
 
 struct page_node *page_tree_ref(struct page_node *root);
 void page_tree_release(struct page_pool *p, struct page_node *root);

@@ -252,6 +252,13 @@ int trace_log_dir(const struct trace *t)
 	return t->log_dir;
 }
 
+int trace_ckpt_dir(const struct trace *t, int *rc)
+{
+	int fd = openat(t->dir, TRACE_CKPT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	*rc = fd >= 0 ? RV_OK : rv_status_from_errno(errno);
+	return fd;
+}
+
 int trace_check_supported(const struct trace *t, struct rv_err *err)
 {
 	const struct trace_manifest *m = &t->manifest;

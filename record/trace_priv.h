@@ -12,6 +12,7 @@
 #define TRACE_KERNEL "kernel"
 #define TRACE_INITRD "initrd"
 #define TRACE_LOG "log"
+#define TRACE_CKPT "ckpt"
 
 #define TRACE_DIR_MODE 0700
 #define TRACE_FILE_MODE 0600
@@ -39,6 +40,9 @@ int manifest_decode(const uint8_t *data, size_t len, const char *name, struct tr
 
 /* Directory of the log segments, open for the life of t. */
 int trace_log_dir(const struct trace *t);
+
+/* A descriptor of the checkpoints' directory, the caller's; -1 with *rc on failure, RV_ENOENT: no such. */
+int trace_ckpt_dir(const struct trace *t, int *rc);
 
 /* "NNNNNN.rvl" */
 #define SEGMENT_NAME_MAX 16

@@ -120,3 +120,9 @@ bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 	}
 	return false;
 }
+
+bool break_list_hit(void *ctx, const struct engine_stop *es)
+{
+	const struct break_hit *h = ctx;
+	return break_list_wanted(h->list, es, h->stop);
+}

@@ -100,6 +100,19 @@ static int cmd_seek(struct monitor *m)
 	return arrived(m, timeline_seek(tl, n, m->poll, &stop), &stop);
 }
 
+static int cmd_run(struct monitor *m)
+{
+	struct debug_stop stop = { .reason = DEBUG_STOP_STEP };
+	icount_t now = timeline_now(m->t->timeline).icount;
+	uint64_t n;
+
+	if (m->arg[0] == '+' && number(m->arg + 1, &n))
+		n = n > ICOUNT_MAX - now ? ICOUNT_MAX : now + n;
+	else if (!number(m->arg, &n))
+		return RV_EUSAGE;
+	return arrived(m, timeline_run_to(m->t->timeline, n, m->poll, &stop), &stop);
+}
+
 static void say_event(struct monitor *m, uint64_t i)
 {
 	char line[REPORT_LINE];
@@ -185,6 +198,34 @@ static int cmd_info_trace(struct monitor *m)
 	return RV_OK;
 }
 
+/* A CR3 is written in hexadecimal, a process number in decimal: 4096 may be either. */
+static int process_choose(struct monitor *m, uint64_t n)
+{
+	struct replay_target *t = m->t;
+	struct linux_task task;
+
+	if (m->arg[0] == '0' && m->arg[1]) {
+		if (n < RV_PAGE_SIZE || n & ~BREAK_SPACE_MASK) {
+			say(m, "%#llx is no CR3: that is a multiple of 0x1000; a process number is decimal\n",
+			    ull(n));
+			return RV_EINVAL;
+		}
+		t->space = n;
+	} else {
+		if (n > INT32_MAX) {
+			say(m, "%llu is no process number, and a CR3 begins with 0x\n", ull(n));
+			return RV_EINVAL;
+		}
+		if (!monitor_linux_find(&t->linux_layout, timeline_machine(t->timeline), (int32_t)n, &task,
+					m->put, m->poll.fn, m->poll.ctx))
+			return RV_EINVAL;
+		say(m, "process %d, %s: ", task.pid, task.comm);
+		t->space = task.cr3;
+	}
+	t->space_only = true;
+	return RV_OK;
+}
+
 static int cmd_process(struct monitor *m)
 {
 	struct replay_target *t = m->t;
@@ -198,15 +239,8 @@ static int cmd_process(struct monitor *m)
 		t->space_only = true;
 		t->space = s.cr3 & BREAK_SPACE_MASK;
 	} else if (number(m->arg, &n)) {
-		/* Page tables lie neither in page 0 nor between pages; a process number is below. */
-		if (n < RV_PAGE_SIZE || n % RV_PAGE_SIZE) {
-			say(m, "%llu is no CR3. For a process number use the script's command rv-process "
-			       "PID,\nwhich looks its CR3 up in the kernel's task list (vmlinux needs DWARF).\n",
-			    ull(n));
+		if (process_choose(m, n) != RV_OK)
 			return RV_OK;
-		}
-		t->space_only = true;
-		t->space = n & BREAK_SPACE_MASK;
 	} else if (*m->arg) {
 		return RV_EUSAGE;
 	}
@@ -219,11 +253,23 @@ static int cmd_process(struct monitor *m)
 	return RV_OK;
 }
 
+static int cmd_hits(struct monitor *m)
+{
+	struct timeline_hits hits = timeline_hits(m->t->timeline);
+	say(m, "breakpoints met in the last continue: %llu, with their condition true: %llu\n", ull(hits.met),
+	    ull(hits.wanted));
+	return RV_OK;
+}
+
+static int cmd_linux(struct monitor *m)
+{
+	return monitor_linux_set(&m->t->linux_layout, m->arg, m->put, m->poll.ctx);
+}
+
 static int cmd_ps(struct monitor *m)
 {
-	say(m, "The machine knows no tasks, the kernel's symbols do: with vmlinux (with DWARF) loaded, the\n"
-	       "script's command rv-ps lists PID, CR3 and name of all, and rv-process PID picks one.\n");
-	return RV_OK;
+	return monitor_linux_ps(&m->t->linux_layout, timeline_machine(m->t->timeline), m->put, m->poll.fn,
+				m->poll.ctx);
 }
 
 static int cmd_digest(struct monitor *m)
@@ -241,22 +287,26 @@ static const struct monitor_cmd {
 	{ "help", "", "this list", cmd_help },
 	{ "when", "", "the position: icount, events applied, virtual time", cmd_when },
 	{ "seek", "ICOUNT|+N|-N|vns:NS|begin|end", "go there", cmd_seek },
+	{ "run", "ICOUNT|+N", "run forward to there, or to a breakpoint before", cmd_run },
 	{ "next-event", "", "forward to the next input of the recording", cmd_next_event },
 	{ "prev-event", "", "back to the one before", cmd_prev_event },
 	{ "checkpoint", "", "make a checkpoint here: coming back will be fast", cmd_checkpoint },
 	{ "info checkpoints", "", "list them", cmd_info_checkpoints },
 	{ "delete checkpoints", "", "drop those made in this session", cmd_delete_checkpoints },
 	{ "info trace", "", "what was recorded", cmd_info_trace },
-	{ "process", "CR3|here|off", "breakpoints, watchpoints and steps in one address space only",
+	{ "process", "CR3|PID|here|off", "breakpoints, watchpoints and steps in one address space only",
 	  cmd_process },
-	{ "ps", "", "how to list the guest's processes", cmd_ps },
+	{ "hits", "", "how often the last continue met breakpoints", cmd_hits },
+	{ "ps", "", "the guest's processes (`linux` first)", cmd_ps },
+	{ "linux", MONITOR_LINUX_ARGS, "where the kernel keeps its tasks (the script's rv-linux knows)",
+	  cmd_linux },
 	{ "digest", "", "digest of the whole state", cmd_digest },
 };
 
 static int cmd_help(struct monitor *m)
 {
 	for (size_t i = 0; i < RV_ARRAY_LEN(monitor_cmds); i++) {
-		char left[64];
+		char left[96];
 		snprintf(left, sizeof(left), "%s%s%s", monitor_cmds[i].name, *monitor_cmds[i].arg ? " " : "",
 			 monitor_cmds[i].arg);
 		say(m, "%-34s %s\n", left, monitor_cmds[i].help);

@@ -3,6 +3,7 @@
 #ifndef RV_REPLAY_TARGET_PRIV_H
 #define RV_REPLAY_TARGET_PRIV_H
 
+#include "replay/monitor_linux.h"
 #include "replay/replay_target.h"
 
 struct replay_target {
@@ -11,6 +12,7 @@ struct replay_target {
 	struct timeline *timeline;
 	bool space_only; /* `monitor process` */
 	uint64_t space;
+	struct linux_layout linux_layout; /* `monitor linux` */
 };
 
 int replay_target_monitor(struct debug_target *base, const char *line,

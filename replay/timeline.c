@@ -25,8 +25,11 @@
 #include "replay/break_list.h"
 #include "replay/replay.h"
 
-#define TIMELINE_SPACING (1ull << 25)
+#define TIMELINE_SPACING (1ull << 23)
 #define TIMELINE_SLICE (1ull << 22) /* steps between two polls: about 20 ms */
+#define TIMELINE_IDLE (1u << 14)   /* timer ticks of a halted guest between two polls */
+#define TIMELINE_HITS 64u          /* hits between two looks at the clock, */
+#define TIMELINE_POLL_NS 20000000u /* and host time between two polls */
 #define TIMELINE_MEMORY (512ull << 20)
 #define TIMELINE_NEAR_FIRST 22u /* log2 of the distances before a target */
 #define TIMELINE_NEAR_LAST 10u
@@ -48,10 +51,12 @@ struct timeline {
 	struct ckpt_list ckpts;
 	struct break_list breaks;
 	bool arrived; /* the machine stands at the first position of its icount */
+	bool lost;    /* a restore failed: the machine is nowhere, until one succeeds */
 	struct ckpt *home; /* while diverted: where the copy was made */
 	uint64_t home_rip;
 	bool home_arrived;
 	icount_t from, to; /* of the motion, for progress */
+	struct timeline_hits hits;
 };
 
 static void timeline_emit(struct output *out, icount_t icount, enum out_kind kind, unsigned instance,
@@ -88,6 +93,11 @@ vns_t timeline_vns(const struct timeline *t)
 	return machine_vns(t->machine);
 }
 
+struct timeline_hits timeline_hits(const struct timeline *t)
+{
+	return t->hits;
+}
+
 struct machine *timeline_machine(struct timeline *t)
 {
 	return t->machine;
@@ -110,8 +120,24 @@ static int timeline_take(struct timeline *t)
 static int timeline_restore(struct timeline *t, const struct ckpt *c)
 {
 	struct output_digest none;
+	int rc = ckpt_restore(t->ckpts.store, c, &none);
 	t->arrived = true;
-	return ckpt_restore(t->ckpts.store, c, &none);
+	t->lost = rc != RV_OK;
+	return rc;
+}
+
+/* The last checkpoint at or before icount that can be restored, *at where that is. Contents may lie in
+ * files, and those may have changed since they were checked; the first one, of position 0, was made here. */
+static int timeline_restore_before(struct timeline *t, icount_t icount, icount_t *at)
+{
+	for (;;) {
+		struct ckpt *c = ckpt_list_before(&t->ckpts, icount);
+		int rc = timeline_restore(t, c);
+		*at = ckpt_info(c)->at.icount;
+		if (rc != RV_EDAMAGED || *at == 0)
+			return rc;
+		ckpt_list_drop(&t->ckpts, *at);
+	}
 }
 
 void timeline_checkpoints(const struct timeline *t,
@@ -162,66 +188,142 @@ void timeline_space(struct timeline *t, bool only, uint64_t cr3)
 
 enum run_end { RUN_TARGET, RUN_BREAK, RUN_POLL };
 
+/* The last wanted hit of a scan; start: where the instruction that made it begins. */
+struct last_hit {
+	bool found;
+	icount_t start;
+	struct debug_stop stop;
+};
+
 struct run {
 	icount_t target;   /* at most the end of history, unless diverted */
 	icount_t near;     /* leave checkpoints on the way to here; ICOUNT_MAX: only the regular ones */
 	icount_t skip;     /* no EXEC breakpoint at this position */
 	struct timeline_poll poll;
 	bool make_ckpts;
+	struct last_hit *last; /* wanted hits go here and end nothing; NULL: the first one ends the run */
+	/* timeline_run()'s own. */
+	struct timeline *line;
+	struct debug_stop *stop;
+	bool wanted, polled;
+	unsigned unpolled; /* hits since the last look at the clock */
+	uint64_t polled_ns;
 };
+
+static uint64_t host_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static bool timeline_polled(struct run *r)
+{
+	r->polled = r->polled || (r->poll.fn && r->poll.fn(r->poll.ctx));
+	return r->polled;
+}
+
+/* A slice with many hits takes longer than one without. */
+static bool timeline_hit_polled(struct run *r)
+{
+	uint64_t now;
+	if (!r->poll.fn || ++r->unpolled < TIMELINE_HITS)
+		return false;
+	r->unpolled = 0;
+	now = host_ns();
+	if (now - r->polled_ns < TIMELINE_POLL_NS)
+		return false;
+	r->polled_ns = now;
+	return timeline_polled(r);
+}
+
+/* Asked by the engine at each hit; true: stop. */
+static bool timeline_hit(void *ctx, const struct engine_stop *es)
+{
+	struct run *r = ctx;
+	struct timeline *t = r->line;
+	struct debug_stop stop;
+	t->hits.met++;
+	if (break_list_wanted(&t->breaks, es, &stop)) {
+		icount_t now = machine_icount(t->machine);
+		t->hits.wanted++;
+		if (!r->last) {
+			*r->stop = stop;
+			r->wanted = true;
+			return true;
+		}
+		r->last->found = true;
+		r->last->stop = stop;
+		/* A watchpoint is reported behind the access. */
+		r->last->start = es->break_kind == ENGINE_BREAK_EXEC ? now : now - 1;
+	}
+	return timeline_hit_polled(r);
+}
+
+/* One slice. RUN_TARGET in *end and *done = false: to be continued. */
+static int timeline_slice(struct timeline *t, struct run *r, enum run_end *end, bool *done)
+{
+	icount_t now = machine_icount(t->machine);
+	struct machine_limits limits = { .icount = now + TIMELINE_SLICE,
+					 .break_skip = r->skip,
+					 .hit = timeline_hit,
+					 .hit_ctx = r,
+					 .idle_rounds = TIMELINE_IDLE };
+	struct machine_result res;
+	icount_t ckpt = r->make_ckpts ? timeline_next_ckpt(now, r->near) : ICOUNT_MAX;
+	int rc;
+
+	*end = RUN_TARGET;
+	*done = true;
+	if (now >= r->target)
+		return RV_OK;
+	if (limits.icount > r->target)
+		limits.icount = r->target;
+	if (limits.icount > ckpt)
+		limits.icount = ckpt;
+	rc = machine_run(t->machine, &limits, &res);
+	if (t->home && (rc == RV_EEND || rc == RV_EDIVERGED))
+		return RV_OK; /* a copy that halted for ever */
+	if (rc != RV_OK)
+		return rc;
+	now = machine_icount(t->machine);
+	/* At a limit nothing of the position has happened; an EXEC breakpoint is met behind its events
+	 * and timers, and a halt is interrupted behind them. */
+	t->arrived = res.end == MACHINE_END_LIMIT ||
+		     (res.end == MACHINE_END_BREAK && res.stop.break_kind != ENGINE_BREAK_EXEC);
+	if (res.end == MACHINE_END_BREAK) {
+		r->skip = now;
+		*end = r->wanted ? RUN_BREAK : r->polled ? RUN_POLL : RUN_TARGET;
+		*done = *end != RUN_TARGET;
+		return RV_OK;
+	}
+	if (res.end != MACHINE_END_LIMIT && res.end != MACHINE_END_INTERRUPTED)
+		return t->home ? RV_OK : RV_EDIVERGED; /* only a copy can end before history does */
+	if (now == ckpt && t->arrived && !ckpt_list_has(&t->ckpts, now) &&
+	    (rc = timeline_take(t)) != RV_OK)
+		return rc;
+	if (t->cfg.progress)
+		t->cfg.progress(t->cfg.ctx, now, t->from, t->to);
+	r->polled_ns = host_ns();
+	*done = timeline_polled(r);
+	if (*done)
+		*end = RUN_POLL;
+	return RV_OK;
+}
 
 /* Stops at the target, at the first wanted hit while breakpoints are armed, or when polled out. */
 static int timeline_run(struct timeline *t, struct run *r, enum run_end *end, struct debug_stop *stop)
 {
-	for (;;) {
-		icount_t now = machine_icount(t->machine);
-		struct machine_limits limits = { .icount = now + TIMELINE_SLICE,
-						 .break_skip = r->skip };
-		struct machine_result res;
-		icount_t ckpt = r->make_ckpts ? timeline_next_ckpt(now, r->near) : ICOUNT_MAX;
-		int rc;
-
-		if (now >= r->target) {
-			*end = RUN_TARGET;
-			return RV_OK;
-		}
-		if (limits.icount > r->target)
-			limits.icount = r->target;
-		if (limits.icount > ckpt)
-			limits.icount = ckpt;
-		rc = machine_run(t->machine, &limits, &res);
-		if (t->home && (rc == RV_EEND || rc == RV_EDIVERGED)) {
-			*end = RUN_TARGET; /* a copy that halted for ever */
-			return RV_OK;
-		}
-		if (rc != RV_OK)
-			return rc;
-		now = machine_icount(t->machine);
-		/* At a limit nothing of the position has happened; an EXEC breakpoint is met behind its
-		 * events and timers. */
-		t->arrived = res.end == MACHINE_END_LIMIT || res.stop.break_kind != ENGINE_BREAK_EXEC;
-		if (res.end == MACHINE_END_BREAK) {
-			if (t->breaks.armed && break_list_wanted(&t->breaks, &res.stop, stop)) {
-				*end = RUN_BREAK;
-				return RV_OK;
-			}
-			r->skip = now;
-			continue;
-		}
-		if (res.end != MACHINE_END_LIMIT) {
-			/* Only a diverted copy can end before history does. */
-			*end = RUN_TARGET;
-			return t->home ? RV_OK : RV_EDIVERGED;
-		}
-		if (now == ckpt && (rc = timeline_take(t)) != RV_OK)
-			return rc;
-		if (t->cfg.progress)
-			t->cfg.progress(t->cfg.ctx, now, t->from, t->to);
-		if (r->poll.fn && r->poll.fn(r->poll.ctx)) {
-			*end = RUN_POLL;
-			return RV_OK;
-		}
-	}
+	bool done = false;
+	int rc = RV_OK;
+	r->line = t;
+	r->stop = stop;
+	r->polled_ns = host_ns();
+	if (t->lost)
+		return RV_EDAMAGED;
+	while (rc == RV_OK && !done)
+		rc = timeline_slice(t, r, end, &done);
+	return rc;
 }
 
 /* Ends a diversion: the machine is again where it was made. */
@@ -239,6 +341,12 @@ static int timeline_go_home(struct timeline *t)
 	return rc;
 }
 
+/* For motions that start from where the machine is. */
+static int timeline_motion_begin(struct timeline *t)
+{
+	return t->lost ? RV_EDAMAGED : timeline_go_home(t);
+}
+
 /* Moves to icount without looking at breakpoints. */
 static int timeline_move(struct timeline *t, icount_t icount, struct timeline_poll poll,
 			 enum run_end *end)
@@ -254,11 +362,11 @@ static int timeline_move(struct timeline *t, icount_t icount, struct timeline_po
 	*end = RUN_TARGET;
 	t->from = now;
 	t->to = icount;
-	if (now == icount && t->arrived)
+	if (now == icount && t->arrived && !t->lost)
 		return RV_OK;
 	/* Standing behind the first position of the icount counts as being past it. */
-	if (now >= icount || ckpt_info(c)->at.icount > now) {
-		rc = timeline_restore(t, c);
+	if (t->lost || now >= icount || ckpt_info(c)->at.icount > now) {
+		rc = timeline_restore_before(t, icount, &now);
 		if (rc != RV_OK)
 			return rc;
 	}
@@ -306,7 +414,7 @@ int timeline_seek_vns(struct timeline *t, vns_t vns, struct timeline_poll poll,
 
 int timeline_next_event(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop)
 {
-	int rc = timeline_go_home(t);
+	int rc = timeline_motion_begin(t);
 	uint64_t i = machine_seq(t->machine);
 	icount_t now = machine_icount(t->machine);
 	if (rc != RV_OK)
@@ -323,7 +431,7 @@ int timeline_next_event(struct timeline *t, struct timeline_poll poll, struct de
 
 int timeline_prev_event(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop)
 {
-	int rc = timeline_go_home(t);
+	int rc = timeline_motion_begin(t);
 	uint64_t i = machine_seq(t->machine);
 	icount_t now = machine_icount(t->machine);
 	if (rc != RV_OK)
@@ -354,6 +462,8 @@ const struct evlog_record *timeline_event(const struct timeline *t, uint64_t i)
 static int timeline_forward_begin(struct timeline *t)
 {
 	struct cpu_state s;
+	if (t->lost)
+		return RV_EDAMAGED;
 	if (!t->home)
 		return RV_OK;
 	machine_cpu_state(t->machine, 0, &s);
@@ -374,6 +484,7 @@ static int timeline_forward(struct timeline *t, icount_t target, struct timeline
 	r.make_ckpts = !t->home;
 	r.target = t->home ? target : timeline_clamp(t, target);
 	t->to = r.target;
+	t->hits = (struct timeline_hits){ 0, 0 };
 	break_list_arm(&t->breaks, true);
 	*stop = (struct debug_stop){ .reason = DEBUG_STOP_STEP };
 	rc = timeline_run(t, &r, &end, stop);
@@ -397,13 +508,19 @@ int timeline_continue(struct timeline *t, struct timeline_poll poll, struct debu
 	return timeline_forward(t, ICOUNT_MAX, poll, stop);
 }
 
+int timeline_run_to(struct timeline *t, icount_t icount, struct timeline_poll poll, struct debug_stop *stop)
+{
+	return timeline_forward(t, icount, poll, stop);
+}
+
 /* ---- backward ---- */
 
 /* The instruction that starts here is about to be undone: does it touch something watched? */
-static int timeline_undoes_watched(struct timeline *t, struct debug_stop *stop)
+static int timeline_undoes_watched(struct timeline *t, struct timeline_poll poll,
+				   struct debug_stop *stop)
 {
 	icount_t now = machine_icount(t->machine);
-	struct run r = { .target = now + 1, .near = ICOUNT_MAX, .skip = now };
+	struct run r = { .target = now + 1, .near = ICOUNT_MAX, .skip = now, .poll = poll };
 	const struct output_digest none = { .bytes = 0 };
 	struct debug_stop hit;
 	enum run_end end;
@@ -422,6 +539,8 @@ static int timeline_undoes_watched(struct timeline *t, struct debug_stop *stop)
 	ckpt_release(t->ckpts.store, here);
 	if (rc == RV_OK && end == RUN_BREAK)
 		*stop = hit;
+	else if (rc == RV_OK && end == RUN_POLL)
+		stop->reason = DEBUG_STOP_INTERRUPT;
 	return rc;
 }
 
@@ -429,7 +548,7 @@ int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct 
 {
 	enum run_end end;
 	icount_t now;
-	int rc = timeline_go_home(t);
+	int rc = timeline_motion_begin(t);
 	*stop = (struct debug_stop){ .reason = DEBUG_STOP_STEP };
 	if (rc != RV_OK)
 		return rc;
@@ -445,47 +564,24 @@ int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct 
 		stop->reason = DEBUG_STOP_INTERRUPT;
 		return RV_OK;
 	}
-	return timeline_undoes_watched(t, stop);
+	return timeline_undoes_watched(t, poll, stop);
 }
 
-/* The last wanted hit in [here, to), `here` being where the machine is. */
-static int timeline_scan(struct timeline *t, icount_t to, struct timeline_poll poll,
-			 enum run_end *end, bool *found, icount_t *start, struct debug_stop *hit)
-{
-	struct run r = { .target = to, .near = ICOUNT_MAX, .skip = ICOUNT_MAX, .poll = poll,
-			 .make_ckpts = true };
-	*found = false;
-	break_list_arm(&t->breaks, true);
-	for (;;) {
-		struct debug_stop stop;
-		icount_t now;
-		int rc = timeline_run(t, &r, end, &stop);
-		if (rc != RV_OK || *end != RUN_BREAK)
-			return rc;
-		now = machine_icount(t->machine);
-		*found = true;
-		*hit = stop;
-		*start = now;
-		if (stop.kind == DEBUG_BREAK_SW || stop.kind == DEBUG_BREAK_HW)
-			r.skip = now;
-		else
-			*start = now - 1; /* reported behind the access */
-	}
-}
-
-/* Scans the intervals between checkpoints, the last one first. */
+/* Scans the intervals between checkpoints, the last one first, for the last wanted hit before `to`. */
 static int timeline_scan_back(struct timeline *t, icount_t to, struct timeline_poll poll,
-			      enum run_end *end, bool *found, icount_t *start, struct debug_stop *hit)
+			      enum run_end *end, struct last_hit *last)
 {
-	*found = false;
+	struct debug_stop unused;
 	*end = RUN_TARGET;
+	break_list_arm(&t->breaks, true);
 	while (to > 0) {
-		struct ckpt *c = ckpt_list_before(&t->ckpts, to - 1);
-		icount_t first = ckpt_info(c)->at.icount;
-		int rc = timeline_restore(t, c);
+		struct run r = { .target = to, .near = ICOUNT_MAX, .skip = ICOUNT_MAX, .poll = poll,
+				 .make_ckpts = true, .last = last };
+		icount_t first;
+		int rc = timeline_restore_before(t, to - 1, &first);
 		if (rc == RV_OK)
-			rc = timeline_scan(t, to, poll, end, found, start, hit);
-		if (rc != RV_OK || *end == RUN_POLL || *found)
+			rc = timeline_run(t, &r, end, &unused);
+		if (rc != RV_OK || *end == RUN_POLL || last->found)
 			return rc;
 		to = first;
 	}
@@ -496,15 +592,15 @@ int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, str
 {
 	const struct timeline_poll none = { NULL, NULL };
 	const struct output_digest no_output = { .bytes = 0 };
-	bool arrived, found;
-	icount_t start = 0;
-	struct debug_stop hit;
+	struct last_hit last = { .found = false };
+	bool arrived;
 	enum run_end end;
 	struct ckpt *back;
-	int rc = timeline_go_home(t);
+	int rc = timeline_motion_begin(t);
 
 	if (rc != RV_OK)
 		return rc;
+	t->hits = (struct timeline_hits){ 0, 0 };
 	/* To be back at once when interrupted. */
 	rc = ckpt_take(t->ckpts.store, &no_output, &back);
 	if (rc != RV_OK)
@@ -512,14 +608,14 @@ int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, str
 	arrived = t->arrived;
 	t->from = machine_icount(t->machine);
 	t->to = 0;
-	rc = timeline_scan_back(t, t->from, poll, &end, &found, &start, &hit);
+	rc = timeline_scan_back(t, t->from, poll, &end, &last);
 	if (rc == RV_OK && end == RUN_POLL) {
 		*stop = (struct debug_stop){ .reason = DEBUG_STOP_INTERRUPT };
 		rc = timeline_restore(t, back);
 		t->arrived = arrived;
 	} else if (rc == RV_OK) {
-		*stop = found ? hit : (struct debug_stop){ .reason = DEBUG_STOP_BEGIN };
-		rc = timeline_move(t, start, none, &end);
+		*stop = last.found ? last.stop : (struct debug_stop){ .reason = DEBUG_STOP_BEGIN };
+		rc = timeline_move(t, last.start, none, &end);
 	}
 	ckpt_release(t->ckpts.store, back);
 	return rc;
@@ -530,8 +626,8 @@ int timeline_checkpoint(struct timeline *t)
 	const struct timeline_poll none = { NULL, NULL };
 	enum run_end end;
 	int rc;
-	if (t->home)
-		return RV_EINVAL;
+	if (t->home || t->lost)
+		return t->home ? RV_EINVAL : RV_EDAMAGED;
 	/* A checkpoint in the list stands for the first position of its icount. */
 	rc = timeline_move(t, machine_icount(t->machine), none, &end);
 	return rc == RV_OK ? timeline_take(t) : rc;
@@ -546,6 +642,8 @@ int timeline_divert(struct timeline *t)
 	int rc;
 	if (t->home)
 		return RV_OK;
+	if (t->lost)
+		return RV_EDAMAGED;
 	rc = ckpt_take(t->ckpts.store, &none, &t->home);
 	if (rc != RV_OK)
 		return rc;
@@ -582,6 +680,8 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 		goto fail;
 	replay_machine_cfg(trace, &mcfg);
 	mcfg.engine = &engine_exact_ops;
+	mcfg.jit = cfg->jit;
+	mcfg.code_cache = cfg->code_cache;
 	mcfg.nondet = history_nondet(t->history);
 	mcfg.output = &t->out.output;
 	if ((rc = machine_create(&t->machine, &mcfg, err)) != RV_OK)

@@ -80,55 +80,41 @@ define rv-symbols
   if $argc != 1
     printf "usage: rv-symbols VMLINUX\n"
   else
+    # Symbols loaded before may have been moved already: start from the file.
     symbol-file $arg0
-    rv-kaslr $arg0
-  end
-end
-document rv-symbols
-rv-symbols VMLINUX: load the kernel's symbols and move them to where the kernel runs.
-end
-
-define rv-kaslr
-  if $argc != 1
-    printf "usage: rv-kaslr VMLINUX\n"
-  else
     if $lstar == 0
       printf "MSR LSTAR is not set up here yet: seek to a later point, then rv-symbols VMLINUX\n"
     else
-      # The symbols as they are may have been moved already: start from the file.
-      symbol-file $arg0
       set $rv_slide = (unsigned long)$lstar - (unsigned long)&entry_SYSCALL_64
       if $rv_slide == 0
         printf "the kernel runs where it was linked\n"
       else
         printf "the kernel runs %#lx above where it was linked\n", $rv_slide
-        eval "symbol-file -o %#lx $arg0", $rv_slide
+        symbol-file -o $rv_slide $arg0
       end
     end
   end
 end
-document rv-kaslr
-rv-kaslr VMLINUX: find how far the kernel was moved (MSR LSTAR against the symbol entry_SYSCALL_64)
-and move the symbols as far.
+document rv-symbols
+rv-symbols VMLINUX: load the kernel's symbols and move them to where KASLR put the kernel (MSR LSTAR
+against the symbol entry_SYSCALL_64).
+end
+
+define rv-linux
+  # The offsets come from the debug information, the address from the symbols as they are now.
+  eval "monitor linux init_task=%#lx tasks=%lu pid=%lu comm=%lu mm=%lu pgd=%lu", \
+    (unsigned long)&init_task, (unsigned long)&((struct task_struct *)0)->tasks, \
+    (unsigned long)&((struct task_struct *)0)->pid, (unsigned long)&((struct task_struct *)0)->comm, \
+    (unsigned long)&((struct task_struct *)0)->mm, (unsigned long)&((struct mm_struct *)0)->pgd
+end
+document rv-linux
+Tell the server where this kernel keeps its tasks, for `monitor ps` and `monitor process PID`.
+vmlinux needs DWARF, and its symbols must be where the kernel runs (rv-symbols VMLINUX).
 end
 
 define rv-ps
-  set $rv_t = &init_task
-  set $rv_off = (unsigned long)&((struct task_struct *)0)->tasks
-  set $rv_n = 0
-  printf "  PID  CR3              NAME\n"
-  while $rv_n < 32768
-    set $rv_cr3 = 0
-    if $rv_t->mm != 0
-      set $rv_cr3 = (unsigned long)$rv_t->mm->pgd - (unsigned long)page_offset_base
-    end
-    printf "%5d  %#14lx  %s\n", $rv_t->pid, $rv_cr3, $rv_t->comm
-    set $rv_t = (struct task_struct *)((unsigned long)$rv_t->tasks.next - $rv_off)
-    set $rv_n = $rv_n + 1
-    if $rv_t == &init_task
-      set $rv_n = 32768
-    end
-  end
+  rv-linux
+  monitor ps
 end
 document rv-ps
 List the guest's processes: PID, CR3 (0: a kernel thread) and name. vmlinux needs DWARF.
@@ -138,25 +124,12 @@ define rv-process
   if $argc != 1
     printf "usage: rv-process PID|off\n"
   else
-    set $rv_t = &init_task
-    set $rv_off = (unsigned long)&((struct task_struct *)0)->tasks
-    set $rv_n = 0
-    while $rv_n < 32768
-      set $rv_t = (struct task_struct *)((unsigned long)$rv_t->tasks.next - $rv_off)
-      set $rv_n = $rv_n + 1
-      if $rv_t == &init_task
-        printf "no process %d here\n", $arg0
-        set $rv_n = 65536
-      end
-      if $rv_n < 32768 && $rv_t->pid == $arg0
-        set $rv_n = 65536
-        if $rv_t->mm == 0
-          printf "%s is a kernel thread: it has no address space of its own\n", $rv_t->comm
-        else
-          printf "%s: ", $rv_t->comm
-          eval "monitor process %#lx", (unsigned long)$rv_t->mm->pgd - (unsigned long)page_offset_base
-        end
-      end
+    if $_streq("$arg0", "off")
+      monitor process off
+    else
+      rv-linux
+      # A number in decimal is a process.
+      eval "monitor process %lu", (unsigned long)($arg0)
     end
   end
 end

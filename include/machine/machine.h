@@ -18,6 +18,8 @@ struct machine_cfg {
 	uint64_t memory; /* bytes, multiple of 4 KiB */
 	unsigned ncpus;
 	const struct engine_ops *engine;
+	enum engine_jit jit; /* this and the next: as in struct engine_cfg; nothing the guest could see */
+	uint64_t code_cache;
 	uint64_t clock_rate; /* 32.32 ns an instruction at power-on */
 	int64_t date;        /* UTC ns since 1970 at power-on */
 	/* What a guest's reset does: power-on again from the same image (icount and time go on), or end the
@@ -47,7 +49,7 @@ enum machine_end {
 	MACHINE_END_TRIPLE_FAULT = 5,
 	MACHINE_END_HUNG = 6,       /* halted with no deadline and interrupts off: nothing can wake it */
 	/* Not part of a history: */
-	MACHINE_END_INTERRUPTED = 7, /* machine_interrupt() */
+	MACHINE_END_INTERRUPTED = 7, /* machine_interrupt(), or limits.idle_rounds */
 	MACHINE_END_BREAK = 8,       /* a breakpoint or watchpoint: result.stop */
 };
 const char *machine_end_text(enum machine_end end);
@@ -61,6 +63,13 @@ struct machine_limits {
 	icount_t mark_every;
 	int (*mark)(void *ctx, struct machine *m);
 	void *ctx;
+	/* Asked at each hit, with the machine where it would stop and only to be looked at; false: it runs
+	 * on as if there were none (engine_ops.break_filter). NULL: each hit ends the run. */
+	bool (*hit)(void *ctx, const struct engine_stop *stop);
+	void *hit_ctx;
+	/* The run ends with MACHINE_END_INTERRUPTED after so many jumps of the clock in halts: the timer of
+	 * a guest that does not wake may tick for ever. 0: no bound. */
+	uint32_t idle_rounds;
 };
 
 struct machine_result {

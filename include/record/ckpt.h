@@ -31,7 +31,8 @@ int ckpt_store_create(struct ckpt_store **out, struct machine *m);
 void ckpt_store_destroy(struct ckpt_store *s);
 /* The machine now. Advances the dirty epoch. extra: the output digest at this position. */
 int ckpt_take(struct ckpt_store *s, const struct output_digest *extra, struct ckpt **out);
-/* Makes the machine equal to c; *extra gets what was given to ckpt_take(). */
+/* Makes the machine equal to c; *extra gets what was given to ckpt_take(). RV_EDAMAGED: its file is bad; the
+ * machine is no state of anything then, and refuses to run until a restore succeeds. */
 int ckpt_restore(struct ckpt_store *s, const struct ckpt *c, struct output_digest *extra);
 const struct ckpt_info *ckpt_info(const struct ckpt *c);
 void ckpt_release(struct ckpt_store *s, struct ckpt *c);
@@ -52,8 +53,9 @@ int ckpt_writer_finish(struct ckpt_writer *w, struct rv_err *err);
 void ckpt_writer_destroy(struct ckpt_writer *w);
 
 /* ---- on disk: reading ---- */
-/* All checkpoints of the trace, in order, into the store (contents stay mapped from the files). Checkpoints
- * behind the log's last record are left out; *out is malloc'ed. A bad file: RV_EDAMAGED, named. */
+/* All checkpoints of the trace, in order, into the store (contents stay in the files, which are read when needed).
+ * Checkpoints behind the log's last record are left out, and with a warning those behind a missing file;
+ * *out is malloc'ed. A bad file: RV_EDAMAGED, named. */
 int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point last,
 		  struct ckpt ***out, size_t *n, struct rv_err *err);
 

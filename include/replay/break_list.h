@@ -36,9 +36,17 @@ int break_list_set(struct break_list *l, enum debug_break_kind kind, uint64_t ad
 int break_list_clear(struct break_list *l, enum debug_break_kind kind, uint64_t addr, uint64_t len);
 /* Gives the engine the breakpoints, or takes them away while the machine moves on business of its owner. */
 void break_list_arm(struct break_list *l, bool on);
-/* Is what the engine reported one of ours, in the right address space, with its condition true? */
+/* Is what the engine reported one of ours, in the right address space, with its condition true? Of an
+ * instruction that touches several watchpoints the engine reports one, so this is to be asked while it runs,
+ * for each (machine_limits.hit). */
 bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 		       struct debug_stop *stop);
+/* As machine_limits.hit; ctx: a struct break_hit. */
+struct break_hit {
+	const struct break_list *list;
+	struct debug_stop *stop;
+};
+bool break_list_hit(void *ctx, const struct engine_stop *es);
 /* Is the machine in the address space that counts? */
 bool break_list_in_space(const struct break_list *l);
 

@@ -5,7 +5,9 @@
  * position, exponentially sparser behind, within a memory budget). Every
  * motion ends at an icount; `seek N` is the first position with icount N.
  *
- * Each motion returns 0 with *stop filled, or an error (RV_EDIVERGED, ...).
+ * Each motion returns 0 with *stop filled, or an error (RV_EDIVERGED, ...). When a checkpoint turns
+ * out damaged while it is restored the machine is nowhere: RV_EDAMAGED, now and from every motion but a
+ * seek, until a seek has found a sound one.
  * poll (may be NULL) is asked at least every 50 ms of work; true stops the
  * motion where it is (forward) or back where it began (backward).
  */
@@ -20,6 +22,8 @@ struct timeline;
 
 struct timeline_cfg {
 	uint64_t checkpoint_memory; /* bytes for checkpoints made here; 0: 512 MiB */
+	enum engine_jit jit;        /* this and the next: as in struct engine_cfg */
+	uint64_t code_cache;
 	void (*progress)(void *ctx, icount_t at, icount_t from, icount_t to); /* may be NULL */
 	void *ctx;
 };
@@ -49,7 +53,15 @@ int timeline_step(struct timeline *t, struct timeline_poll poll, struct debug_st
 int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop);
 /* To the next / previous hit of an armed breakpoint or watchpoint whose condition holds, or an end of history. */
 int timeline_continue(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop);
+/* As continue, but to `icount` at most: history is run through, not jumped over as by a seek. */
+int timeline_run_to(struct timeline *t, icount_t icount, struct timeline_poll poll, struct debug_stop *stop);
 int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, struct debug_stop *stop);
+
+/* Breakpoints and watchpoints met in the last continue, either way, and those whose condition held. */
+struct timeline_hits {
+	uint64_t met, wanted;
+};
+struct timeline_hits timeline_hits(const struct timeline *t);
 
 int timeline_break_set(struct timeline *t, enum debug_break_kind kind, uint64_t addr, uint64_t len,
 		       const struct debug_cond *cond);

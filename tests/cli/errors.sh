@@ -113,6 +113,35 @@ expect 2 "--serial=file:" run --kernel=text --serial=file:
 expect 2 "--clock-catch-up" run --kernel=text --clock=virtual --clock-catch-up
 expect 2 "--until=soon" replay directory --until=soon
 expect 2 "--from=-1" dump directory --from=-1
+for c in "run --kernel=text" "record -o t --kernel=text" "replay directory" "verify directory" "debug directory"; do
+	# shellcheck disable=SC2086
+	expect 2 "--jit=maybe: unknown; use on, off or check" $c --jit=maybe
+	# shellcheck disable=SC2086
+	expect 2 "--jit needs a value" $c --jit=
+	for size in much 1.5M -1; do
+		# shellcheck disable=SC2086
+		expect 2 "--code-cache=$size: not a size" $c --code-cache=$size
+	done
+	for size in 0 1048575 1023K 1025M 2G 16777215T; do
+		# shellcheck disable=SC2086
+		expect 2 "--code-cache=$size: must be from 1M to 1G" $c --code-cache=$size
+	done
+done
+for value in on off check; do
+	expect 1 "text" run --kernel=text --jit=$value
+	expect 1 "not a trace" replay directory --jit=$value --code-cache=1M
+	expect 1 "not a trace" verify directory --jit=$value --code-cache=1G
+	expect 1 "not a trace" debug directory --jit=$value --code-cache=1048576
+	expect 2 "--jit: needs --engine=exact" run --kernel=text --engine=kvm --jit=$value
+done
+expect 2 "--code-cache: needs --engine=exact" run --kernel=text --code-cache=8M --engine=kvm
+expect 2 "unknown option --jit" info directory --jit=on
+expect 2 "unknown option --jit" dump directory --jit=on
+expect 2 "unknown option --jti (did you mean --jit?)" replay directory --jti=off
+for c in run record replay verify debug; do
+	said 0 "--jit=on|off|check" help $c
+	said 0 "--code-cache=SIZE" help $c
+done
 expect 2 "--sandbox=perhaps" run --kernel=text --sandbox=perhaps
 
 # guest files

@@ -1,289 +1,181 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The GDB stub on arbitrary bytes. The first byte of the input chooses:
- * payloads, one a line, for the request layer; bytes for the frame parser; or
- * a whole connection. The machine behind it aborts on a call that breaks
- * debug_target.h.
- *
- * With clang: a libFuzzer target. Otherwise a program that runs the files named
- * on its command line, or its own samples, and random mutations of each.
+ * The GDB stub on arbitrary bytes, without a descriptor. The first byte of the
+ * input chooses: payloads, one a line, for the request layer; or bytes for the
+ * frame parser (with their checksums made right, or not). One stub serves all
+ * inputs: the end of a session must leave nothing behind. The machine behind it
+ * aborts on a call that breaks debug_target.h.
  */
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/bytes.h"
-#include "gdbstub/rsp_link.h"
+#include "gdb_input.h"
+#include "gdbstub/stub.h"
 #include "tests/unit/gdbstub/fake_target.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { INPUT_REQUESTS, INPUT_FRAMES, INPUT_FRAMES_FIXED, INPUT_KINDS };
 
-static void fuzz_requests(const uint8_t *data, size_t size)
+static void need(bool truth)
 {
-	static char reply[RSP_PAYLOAD_MAX + 1];
-	struct fake f;
-	struct gdbstub *s;
-
-	fake_init(&f);
-	if (gdbstub_attach(&s, -1, &f.target) != RV_OK)
+	if (!truth)
 		abort();
+}
+
+/* ---- what a reply may look like ---- */
+
+/* Requests that this machine always answers with something: empty would say "not supported". */
+static const char *const answered[] = {
+	"g", "G", "p", "P", "x", "M", "X", "Z", "z", "c", "C", "s", "S", "H", "T", "D", "qSupported",
+	"qXfer:features:read:", "qThreadExtraInfo,", "qAttached", "qRcmd,", "qSearch:memory:",
+	"Qqemu.PhyMemMode:", "vCont;", "vKill;", "vRun;",
+};
+
+/* addr,len with one to sixteen significant digits each, and nothing behind. */
+static bool range_is_good(const char *p, size_t len, uint64_t *n)
+{
+	for (int part = 0; part < 2; part++) {
+		size_t digits = 0, zeros = 0;
+		while (zeros < len && p[zeros] == '0')
+			zeros++;
+		*n = 0;
+		while (zeros + digits < len && hex_digit(p[zeros + digits]) >= 0)
+			*n = *n << 4 | (unsigned)hex_digit(p[zeros + digits++]);
+		if (zeros + digits == 0 || digits > 16)
+			return false;
+		p += zeros + digits;
+		len -= zeros + digits;
+		if (part == 0 && (len == 0 || *p != ','))
+			return false;
+		if (part == 0) {
+			p++;
+			len--;
+		}
+	}
+	return len == 0;
+}
+
+static void check_reply(const char *p, size_t len, const char *r, size_t n)
+{
+	bool error = n == 3 && r[0] == 'E' && hex_digit(r[1]) >= 0 && hex_digit(r[2]) >= 0;
+
+	/* Every E is an error's (data in hexadecimal has small letters, `x` a letter in front). */
+	need(n == 0 || r[0] != 'E' || error);
+	for (size_t i = 0; i < RV_ARRAY_LEN(answered); i++)
+		if (len >= strlen(answered[i]) && !memcmp(p, answered[i], strlen(answered[i])))
+			need(n > 0);
+	if (len > 0 && (*p == 'm' || *p == 'x')) {
+		uint64_t want;
+		bool good = range_is_good(p + 1, len - 1, &want);
+		need(good || (error && !memcmp(r, "E01", 3)));
+		need(!good || !error || !memcmp(r, "E14", 3));
+		need(!good || error || *p != 'm' || (n % 2 == 0 && n / 2 <= want && !n == !want));
+		need(!good || error || *p != 'x' || (r[0] == 'b' && n - 1 <= want));
+	}
+	if (len > 0 && (*p == 'Z' || *p == 'z') && (len < 2 || p[1] < '0' || p[1] > '4'))
+		need(error);
+	if (len > 0 && (*p == 'Z' || *p == 'z' || *p == 'M' || *p == 'X' || *p == 'P' || *p == 'G'))
+		need(error || (n == 2 && !memcmp(r, "OK", 2)));
+}
+
+/* ---- inputs ---- */
+
+struct fixture {
+	struct fake fake;
+	struct gdbstub *stub;
+	struct rsp_parser parser[2];
+	uint8_t frame[RSP_FRAME_MAX];
+	uint8_t copy[RSP_FRAME_MAX];
+	char reply[RSP_PAYLOAD_MAX + 1];
+};
+
+/* One for all inputs of the process, or most of the time would go into making it. */
+static struct fixture *fixture_get(void)
+{
+	static struct fixture x;
+
+	fake_init(&x.fake);
+	x.fake.end = 100; /* a short history is walked fast */
+	if (!x.stub)
+		need(gdbstub_attach(&x.stub, -1, &x.fake.target) == RV_OK);
+	return &x;
+}
+
+static void fuzz_request(struct fixture *x, const char *payload, size_t len)
+{
+	int n = gdbstub_request(x->stub, payload, len, x->reply, sizeof(x->reply));
+
+	if (len > RSP_PAYLOAD_MAX) {
+		need(n == RV_EINVAL);
+		return;
+	}
+	need(n >= 0);
+	check_reply(payload, len, x->reply, (size_t)n);
+}
+
+static void fuzz_requests(struct fixture *x, const uint8_t *data, size_t size)
+{
 	while (size > 0) {
 		const uint8_t *nl = memchr(data, '\n', size);
 		size_t len = nl ? (size_t)(nl - data) : size;
-		int n = gdbstub_request(s, (const char *)data, len, reply, sizeof(reply));
-		if (n < 0 && len <= RSP_PAYLOAD_MAX)
-			abort();
+		fuzz_request(x, (const char *)data, len);
 		data += nl ? len + 1 : len;
 		size -= nl ? len + 1 : len;
 	}
-	gdbstub_destroy(s);
-	if (f.nbreaks)
-		abort();
 }
 
-/* What the parser takes for a packet comes back when it is framed and parsed again. */
-static void fuzz_parser(const uint8_t *data, size_t size)
+/* What the parser takes for a packet comes back when it is framed and parsed again; it is answered. */
+static void fuzz_frames(struct fixture *x, const uint8_t *data, size_t size, bool fix)
 {
-	struct rsp_parser *p = malloc(2 * sizeof(*p));
-	uint8_t *frame = malloc(RSP_FRAME_MAX);
+	struct rsp_parser *p = x->parser;
 
-	if (!p || !frame)
-		abort();
+	if (size > sizeof(x->copy))
+		size = sizeof(x->copy);
+	memcpy(x->copy, data, size);
+	if (fix)
+		gdb_sums_fix(x->copy, size);
 	rsp_parser_init(&p[0]);
 	rsp_parser_init(&p[1]);
 	for (size_t i = 0; i < size; i++) {
-		enum rsp_event ev = rsp_parser_push(&p[0], data[i]);
+		enum rsp_event ev = rsp_parser_push(&p[0], x->copy[i]);
 		size_t n;
-		if (p[0].len > RSP_PAYLOAD_MAX)
-			abort();
+		need(p[0].len <= RSP_PAYLOAD_MAX);
 		if (ev != RSP_PACKET)
 			continue;
-		n = rsp_frame_encode(p[0].body, p[0].len, frame);
+		n = rsp_frame_encode(p[0].body, p[0].len, x->frame);
 		for (size_t j = 0; j < n; j++)
-			if ((rsp_parser_push(&p[1], frame[j]) == RSP_PACKET) != (j == n - 1))
-				abort();
-		if (p[1].len != p[0].len || memcmp(p[1].body, p[0].body, p[0].len) != 0)
-			abort();
+			need((rsp_parser_push(&p[1], x->frame[j]) == RSP_PACKET) == (j == n - 1));
+		need(p[1].len == p[0].len && !memcmp(p[1].body, p[0].body, p[0].len));
+		fuzz_request(x, p[0].body, p[0].len);
 	}
-	free(frame);
-	free(p);
-}
-
-struct fuzz_client {
-	int fd;
-	const uint8_t *data;
-	size_t size;
-};
-
-/* A stub that waited for a client that does not read would be right, and slow. */
-static void *fuzz_drain(void *arg)
-{
-	const struct fuzz_client *c = arg;
-	char buf[4096];
-
-	while (recv(c->fd, buf, sizeof(buf), 0) > 0)
-		continue;
-	return NULL;
-}
-
-static void fuzz_connection(const uint8_t *data, size_t size)
-{
-	struct fuzz_client c;
-	struct fake f;
-	struct gdbstub *s;
-	enum gdbstub_end end;
-	pthread_t drain;
-	int fd[2], rc;
-
-	fake_init(&f);
-	if (size > 4096)
-		size = 4096;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) != 0)
-		abort();
-	c = (struct fuzz_client){ fd[0], data, size };
-	if (send(fd[0], data, size, MSG_NOSIGNAL) != (ssize_t)size ||
-	    shutdown(fd[0], SHUT_WR) != 0 || pthread_create(&drain, NULL, fuzz_drain, &c) != 0 ||
-	    gdbstub_attach(&s, fd[1], &f.target) != RV_OK)
-		abort();
-	rc = gdbstub_serve(s, NULL, NULL, &end);
-	gdbstub_destroy(s);
-	pthread_join(drain, NULL);
-	close(fd[0]);
-	if (rc != RV_OK || f.nbreaks)
-		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct fixture *x;
+
 	if (size == 0)
 		return 0;
-	switch (data[0] % 3) {
-	case 0:
-		fuzz_requests(data + 1, size - 1);
-		break;
-	case 1:
-		fuzz_parser(data + 1, size - 1);
-		break;
-	default:
-		fuzz_connection(data + 1, size - 1);
-		break;
-	}
+	x = fixture_get();
+	if (data[0] % INPUT_KINDS == INPUT_REQUESTS)
+		fuzz_requests(x, data + 1, size - 1);
+	else
+		fuzz_frames(x, data + 1, size - 1, data[0] % INPUT_KINDS == INPUT_FRAMES_FIXED);
+	stub_session_end(x->stub);
+	stub_session_begin(x->stub);
+	need(x->fake.nbreaks == 0 && x->stub->nbreaks == 0 && x->stub->break_bytes == 0);
 	return 0;
 }
 
-#ifndef RV_LIBFUZZER
-static const char *const sample_requests[] = {
-	"qSupported:swbreak+;hwbreak+;multiprocess+",
-	"QStartNoAckMode",
-	"qXfer:features:read:target.xml:0,fff",
-	"qfThreadInfo",
-	"qThreadExtraInfo,1",
-	"Hg1",
-	"T2",
-	"g",
-	"p12",
-	"P0=8877665544332211",
-	"m601000,2010",
-	"x602ff0,40",
-	"M601000,4:61626364",
-	"X601004,3:abc",
-	"qSearch:memory:601000;2000;cd",
-	"Qqemu.PhyMemMode:1",
-	"Qqemu.PhyMemMode:0",
-	"Z0,ffffffff81000010,1;X3,220127X14,260010250000000000000001022001001213102720",
-	"Z1,ffffffff81000020,1;Xa,24006010101722111327",
-	"Z2,601020,4",
-	"Z3,601060,8",
-	"Z4,601030,1",
-	"vCont;s:1;c",
-	"vCont;c",
-	"vCont;rffffffff81000000,ffffffff81000100:1",
-	"bc",
-	"bs",
-	"C05;ffffffff81000004",
-	"z2,601020,4",
-	"qRcmd,7365656b203130",
-	"vRun;;313030",
-	"?",
-	"vKill;1",
-	"R00",
-};
-
-static uint64_t rng_next(uint64_t *s)
+bool fuzz_sample(unsigned which, struct bytes *out)
 {
-	uint64_t z = *s += 0x9e3779b97f4a7c15ull;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-/* The same requests for all three, as lines or as frames. */
-static void sample(unsigned which, struct bytes *out)
-{
-	static uint8_t frame[RSP_FRAME_MAX];
-
+	if (which >= INPUT_KINDS)
+		return false;
 	bytes_put_u8(out, (uint8_t)which);
-	for (size_t i = 0; i < RV_ARRAY_LEN(sample_requests); i++) {
-		size_t n = strlen(sample_requests[i]);
-		if (which == 0) {
-			bytes_put(out, sample_requests[i], n);
-			bytes_put_u8(out, '\n');
-		} else {
-			n = rsp_frame_encode(sample_requests[i], n, frame);
-			bytes_put(out, frame, n);
-			bytes_put_u8(out, '+');
-		}
-	}
-	if (which == 2)
-		bytes_put(out, "\003-$D#44", 7);
+	gdb_requests_put(out, which != INPUT_REQUESTS);
+	return true;
 }
 
-/* Checksums are made right again, or few requests of a connection would be heard. */
-static void fix_sums(uint8_t *p, size_t size)
+size_t fuzz_mutate(uint8_t *p, size_t len, uint64_t *rng)
 {
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i + 2 < size; i++) {
-		if (p[i] == '$') {
-			sum = 0;
-		} else if (p[i] == '#') {
-			p[i + 1] = (uint8_t)"0123456789abcdef"[sum >> 4];
-			p[i + 2] = (uint8_t)"0123456789abcdef"[sum & 15];
-		} else {
-			sum = (uint8_t)(sum + p[i]);
-		}
-	}
+	return gdb_mutate(p, len, rng);
 }
-
-static void mutate_and_run(const struct bytes *in, unsigned rounds, uint64_t *rng)
-{
-	static const char alphabet[] = "0123456789abcdef,;:=$#}*+-XZzmMgGpPcsbvHTqQf\n\003";
-	uint8_t *copy = malloc(in->len + 64);
-
-	if (!copy)
-		abort();
-	LLVMFuzzerTestOneInput(in->data, in->len);
-	for (unsigned i = 0; i < rounds; i++) {
-		size_t len = in->len;
-		unsigned n = 1 + (unsigned)(rng_next(rng) % 12);
-		memcpy(copy, in->data, len);
-		while (n-- && len > 1) {
-			size_t at = 1 + rng_next(rng) % (len - 1);
-			uint64_t x = rng_next(rng);
-			size_t cut = 1 + (x >> 32) % 4;
-			if (x % 8 < 4) {
-				copy[at] = (uint8_t)alphabet[(x >> 8) % (sizeof(alphabet) - 1)];
-			} else if (x % 8 < 5) {
-				copy[at] = (uint8_t)(x >> 16);
-			} else if (x % 8 == 5 && len - at > cut) { /* something is missing */
-				memmove(copy + at, copy + at + cut, len - at - cut);
-				len -= cut;
-			} else if (x % 8 == 6 && len - at >= 16) {
-				memset(copy + at, 'f', 16);
-			} else if (x % 64 == 7) {
-				len = at;
-			}
-		}
-		if (rng_next(rng) % 8)
-			fix_sums(copy + 1, len - 1);
-		LLVMFuzzerTestOneInput(copy, len);
-	}
-	free(copy);
-}
-
-int main(int argc, char **argv)
-{
-	const char *text = getenv("RV_TEST_SEED"), *count = getenv("RV_FUZZ_ROUNDS");
-	uint64_t rng = text ? strtoull(text, NULL, 0) : 0x5eed;
-	unsigned rounds = count ? (unsigned)strtoul(count, NULL, 0) : 10000;
-
-	printf("seed %#llx (RV_TEST_SEED), %u mutations each (RV_FUZZ_ROUNDS)\n",
-	       (unsigned long long)rng, rounds);
-	for (unsigned i = 0; i < 3; i++) {
-		struct bytes in = { 0 };
-		sample(i, &in);
-		mutate_and_run(&in, rounds, &rng);
-		bytes_fini(&in);
-	}
-	for (int i = 1; i < argc; i++) {
-		struct bytes in = { 0 };
-		uint8_t buf[4096];
-		size_t n;
-		FILE *f = fopen(argv[i], "rb");
-		if (!f) {
-			perror(argv[i]);
-			return 1;
-		}
-		while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-			bytes_put(&in, buf, n);
-		fclose(f);
-		if (in.len)
-			mutate_and_run(&in, rounds, &rng);
-		bytes_fini(&in);
-	}
-	return 0;
-}
-#endif

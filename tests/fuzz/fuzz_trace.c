@@ -3,9 +3,6 @@
  * Everything that reads a trace, on arbitrary bytes. The first byte of the
  * input chooses: a manifest, the body of a chunk, or the segments of a log.
  * CRCs are made right first, or nothing behind them would ever be reached.
- *
- * With clang: a libFuzzer target. Otherwise a program that runs the files named
- * on its command line, or its own samples, and random mutations of each.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +10,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "driver.h"
 #include "record/evlog_scan.h"
 #include "record/trace_priv.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t fuzz_id[16] = "the fuzz trace";
 
@@ -151,15 +147,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifndef RV_LIBFUZZER
-static uint64_t rng_next(uint64_t *s)
-{
-	uint64_t z = *s += 0x9e3779b97f4a7c15ull;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
 static void sample_records(struct evlog_batch *b, icount_t base)
 {
 	static const uint8_t data[192] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
@@ -177,7 +164,7 @@ static void sample_records(struct evlog_batch *b, icount_t base)
 }
 
 /* One good input of each sort. */
-static void sample(unsigned which, struct bytes *out)
+bool fuzz_sample(unsigned which, struct bytes *out)
 {
 	struct evlog_batch b = { 0 };
 	struct evlog_header h = { 0 };
@@ -186,6 +173,8 @@ static void sample(unsigned which, struct bytes *out)
 	struct trace_manifest m = { .cpu_model = "rv-v2", .memory = 1 << 20, .ncpus = 1,
 				    .kernel_len = 1, .cmdline = cmdline };
 
+	if (which > 2)
+		return false;
 	bytes_put_u8(out, (uint8_t)which);
 	if (which == 0) {
 		if (manifest_encode(&m, &chunk) != RV_OK)
@@ -213,65 +202,24 @@ static void sample(unsigned which, struct bytes *out)
 	}
 	evlog_batch_fini(&b);
 	bytes_fini(&chunk);
+	return true;
 }
 
-static void mutate_and_run(const struct bytes *in, unsigned rounds, uint64_t *rng)
+size_t fuzz_mutate(uint8_t *p, size_t len, uint64_t *rng)
 {
-	uint8_t *copy = malloc(in->len + 64);
-	if (!copy)
-		abort();
-	LLVMFuzzerTestOneInput(in->data, in->len);
-	for (unsigned i = 0; i < rounds; i++) {
-		size_t len = in->len;
-		unsigned n = 1 + (unsigned)(rng_next(rng) % 6);
-		memcpy(copy, in->data, len);
-		while (n-- && len > 1) {
-			size_t at = 1 + rng_next(rng) % (len - 1);
-			uint64_t x = rng_next(rng);
-			if (x % 8 < 4)
-				copy[at] ^= (uint8_t)(1u << (x >> 8) % 8);
-			else if (x % 8 < 6)
-				copy[at] = (uint8_t)(x >> 16);
-			else if (x % 8 == 6)
-				len = at;
-			else if (len - at >= 8)
-				memset(copy + at, (x >> 8) & 1 ? 0xff : 0, 8);
-		}
-		LLVMFuzzerTestOneInput(copy, len);
-	}
-	free(copy);
-}
+	unsigned n = 1 + (unsigned)(fuzz_random(rng) % 6);
 
-int main(int argc, char **argv)
-{
-	const char *text = getenv("RV_TEST_SEED"), *count = getenv("RV_FUZZ_ROUNDS");
-	uint64_t rng = text ? strtoull(text, NULL, 0) : 0x5eed;
-	unsigned rounds = count ? (unsigned)strtoul(count, NULL, 0) : 20000;
-
-	printf("seed %#llx (RV_TEST_SEED), %u mutations each (RV_FUZZ_ROUNDS)\n",
-	       (unsigned long long)rng, rounds);
-	for (unsigned i = 0; i < 3; i++) {
-		struct bytes in = { 0 };
-		sample(i, &in);
-		mutate_and_run(&in, rounds, &rng);
-		bytes_fini(&in);
+	while (n-- && len > 1) {
+		size_t at = 1 + fuzz_random(rng) % (len - 1);
+		uint64_t x = fuzz_random(rng);
+		if (x % 8 < 4)
+			p[at] ^= (uint8_t)(1u << (x >> 8) % 8);
+		else if (x % 8 < 6)
+			p[at] = (uint8_t)(x >> 16);
+		else if (x % 8 == 6)
+			len = at;
+		else if (len - at >= 8)
+			memset(p + at, (x >> 8) & 1 ? 0xff : 0, 8);
 	}
-	for (int i = 1; i < argc; i++) {
-		struct bytes in = { 0 };
-		uint8_t buf[4096];
-		size_t n;
-		FILE *f = fopen(argv[i], "rb");
-		if (!f) {
-			perror(argv[i]);
-			return 1;
-		}
-		while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-			bytes_put(&in, buf, n);
-		fclose(f);
-		if (in.len)
-			mutate_and_run(&in, rounds, &rng);
-		bytes_fini(&in);
-	}
-	return 0;
+	return len;
 }
-#endif

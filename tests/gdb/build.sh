@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the debugger tests' guest: build.sh CC OUTPUT. OUTPUT.elf has the DWARF, OUTPUT boots.
+# Builds the debugger tests' guest: build.sh CC OUTPUT [OPTION...]. OUTPUT.elf has the DWARF, OUTPUT boots.
 set -eu
 cc=$1 out=$2
+shift 2
 dir=$(cd "$(dirname "$0")" && pwd)
 guest=$(cd "$dir/../guest" && pwd)
 tmp=$(mktemp -d)
@@ -13,7 +14,7 @@ for source in "$guest/lib/crt.S" "$guest/lib/guest.c" "$guest/lib/pt.c" "$dir/pr
 	n=$((n + 1))
 	"$cc" -std=gnu17 -m64 -O1 -g -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none \
-		-fno-strict-aliasing -fwrapv -mgeneral-regs-only -mno-red-zone -I"$guest" \
+		-fno-strict-aliasing -fwrapv -mgeneral-regs-only -mno-red-zone -I"$guest" "$@" \
 		-c "$source" -o "$tmp/$n.o"
 	objects="$objects $tmp/$n.o"
 done

@@ -192,9 +192,75 @@ def check_who_wrote():
     need("tidy_up" in out, "who-wrote: %s" % out)
 
 
+def both_ways(kind, where, count):
+    """Hits forwards from here, and the same ones backwards: before the access, where forwards it is behind."""
+    run("%s %s" % (kind, where))
+    behind = 0 if kind in ("break", "hbreak") else 1
+    hits = []
+    for k in range(count):
+        need(go("continue") == "break", "%s %s: hit %d" % (kind, where, k))
+        need(not hits or when() > hits[-1], "%s moves on" % kind)
+        hits.append(when())
+    if not behind:
+        del hits[-1:]  # one stands on it
+    for at in reversed(hits):
+        need(go("reverse-continue") == "break", "%s %s: back to %d" % (kind, where, at))
+        need(when() == at - behind, "%s %s: back at %d, not %d" % (kind, where, when(), at - behind))
+    run("delete")
+    return hits
+
+
+def check_kernel_watch():
+    """The three kinds of watchpoint, in a kernel without symbols."""
+    run("delete")
+    while True:
+        seek(rng.randrange(end() // 2, end() * 9 // 10))
+        if value("$cs & 3") == 0 and value("(long)$rsp") < 0:
+            break
+    start = when()
+    slot = "*(unsigned long *)%#x" % (value("(unsigned long)$rsp") - 8)
+    both_ways("watch", slot, 3)
+    seek(start)
+    both_ways("awatch", slot, 5)
+    # GDB hides the hit of an rwatch if the value has changed meanwhile: a load that comes next.
+    seek(start)
+    for k in range(1000):
+        load = re.search(r"\bmov\w* +(-?0x[0-9a-f]+)?\(%(r\w\w?)\),%", run("x/i $pc"))
+        if load and load.group(2) != "rip":
+            break
+        run("stepi")
+    need(load, "a load in 1000 instructions")
+    at = when()
+    place = "*(char *)%#x" % (value("(unsigned long)$%s + %s" % (load.group(2), load.group(1) or 0)))
+    hits = both_ways("rwatch", place, 1)
+    need(hits == [at + 1], "rwatch: %s, not %d" % (hits, at + 1))
+    run("rwatch %s" % place)
+    need(go("reverse-continue") in ("break", "") and when() < at, "the load before, or none")
+    run("delete")
+
+
+def check_kernel_conditions():
+    """System calls with one number, both ways."""
+    run("delete")
+    entry = "*%#x" % value("(unsigned long)$lstar")
+    seek("end")
+    for kind in ("hbreak", "break"):
+        run("%s %s if $rax == 59" % (kind, entry))
+        back = []
+        for k in range(2):
+            need(go("reverse-continue") == "break" and value("$rax") == 59, "execve backwards")
+            back.append(when())
+        need(go("continue") == "break" and when() == back[0], "forwards: %d, not %s" % (when(), back))
+        run("delete")
+        run("break %s" % entry)
+        need(go("reverse-continue") == "break" and when() > back[1], "all calls are more")
+        run("delete")
+        seek(back[0] + 1)
+
+
 def interrupt_soon():
     # gdb hands SIGINT on to the stub as 0x03.
-    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 
 
 def check_interrupt():
@@ -295,6 +361,45 @@ def check_process():
         need((when(), pc()) == at, "back: %d, not %s" % (when(), at))
     run("monitor process off")
     run("delete")
+
+
+def check_tasks():
+    """monitor ps, process PID and linux; a task list that the guest has spoilt."""
+    run("delete")
+    run("monitor linux off")
+    need("missing" in run("monitor ps") and "missing" in run("monitor process 2"), "what is missing is said")
+    seek("end")
+    run("rv-linux")
+    told = run("monitor linux")
+    for wrong in ("init_task=1", "tasks=1", "%s pid=1" % told.strip(), told.strip().replace("pid=", "pid=-"),
+                  told.strip().replace("comm=", "comm=999"), told.strip().replace("mm=", "mmm=")):
+        need("usage" in run("monitor linux %s" % wrong), "refused: %s" % wrong)
+    need(run("monitor linux") == told, "what is refused changes nothing")
+    lines = run("monitor ps").splitlines()
+    need(len(lines) == 3 and lines[1].startswith("*") and lines[1].endswith("first") and
+         lines[2].endswith("second"), "ps: %s" % lines)
+    second = "%#x" % value("(unsigned long)second_pml4")
+    need(second in lines[2] and second in run("monitor process 2"), "the second's CR3")
+    need("no process 4096" in run("monitor process 4096"), "a PID in decimal")
+    need("no CR3" in run("monitor process 0x1001") and "no CR3" in run("monitor process 0x5"), "no CR3")
+    need("all address spaces" in run("monitor process off"), "off")
+    # Changes are dropped by the next motion, so each begins with the good list.
+    for change, answer in (
+            ("second_task.tasks.next = &second_task.tasks", "damaged"),
+            ("second_task.tasks.next = 0x7fff000000000000", "cannot be read"),
+            ("second_task.tasks.next = 0", "cannot be read|damaged"),
+            ("second_task.mm = 0xffffffffffffffff", "cannot be read"),
+            ("second_task.comm[0] = 27", r"\?econd"),
+            ("second_task.mm = 0", " 0  second")):
+        run("set var %s" % change)
+        need(re.search(answer, run("monitor ps")), "%s: %s" % (change, run("monitor ps")))
+        if "mm = 0" in change and "fff" not in change:
+            need("kernel thread" in run("monitor process 2"), "a kernel thread")
+        seek("end")
+    run("set var {char[16]}&second_task.comm = {65,65,65,65,65,65,65,65,65,65,65,65,65,65,65,65}")
+    need(run("monitor ps").endswith("  AAAAAAAAAAAAAAAA\n"), "a name without an end")
+    seek("end")
+    need(run("monitor ps").splitlines() == lines, "the list as it was")
 
 
 def check_kaslr():

@@ -21,9 +21,11 @@ for ((i = 0; i < 50; i++)); do [ -S gdb ] && break; sleep 0.1; done
 [ "$(stat -c %a gdb)" = 600 ] || die "the socket's mode is $(stat -c %a gdb)"
 cat >script <<EOS
 symbol-file ${RV_PROG}.elf
+source $here/contrib/gdb/retrovisor.gdb
 monitor when
 hbreak one_round if round_no > 20
 continue
+rv-ps
 monitor when
 shell sleep 2
 monitor when
@@ -43,6 +45,7 @@ monitor digest
 detach
 EOS
 attach script
+grep -q '^\* *0 .* first$' gdb.out || die "rv-ps: $(cat gdb.out)"
 grep -q '= 1000000' gdb.out || die "a write to memory: $(cat gdb.out)"
 grep -q '= 4660' gdb.out || die "a write to a register: $(cat gdb.out)"
 [ "$(grep -c 'Hardware watchpoint 2' gdb.out)" -ge 2 ] || die "a watchpoint: $(cat gdb.out)"

@@ -10,7 +10,9 @@
 
 const char guest_name[] = "prog";
 
+#ifndef ROUNDS
 #define ROUNDS 400
+#endif
 #define ITEMS 16
 #define BAD_ROUND 150
 #define BAD_ITEM 5

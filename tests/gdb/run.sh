@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Stock gdb on a recording: run.sh prog|boot CHECK... Environment as in tests/rr/lib.sh, and RV_PROG, the
+# Stock gdb on a recording: run.sh prog|endless|boot CHECK... Environment as in tests/rr/lib.sh, and RV_PROG, the
 # guest program (its DWARF beside it, .elf).
 . "$(dirname "$0")/../rr/lib.sh"
 command -v gdb >/dev/null || { echo "skipped: no gdb"; exit 77; }
@@ -13,6 +13,11 @@ if [ "$which" = prog ]; then
 		</dev/null >t.out 2>t.err
 	grep -q 'is damaged' t.out || die "the guest did not do its work: $(cat t.out t.err)"
 	export RV_PROG=$prog.elf
+elif [ "$which" = endless ]; then
+	# Long enough for a motion that is interrupted.
+	"$RV" record -o t --kernel="$prog-endless" --memory=64M --max-icount=800000000 --checkpoint-every=0.5 \
+		</dev/null >t.out 2>t.err || die "record: $(tail -n 3 t.err)"
+	export RV_PROG=$prog-endless.elf
 else
 	need "$kernel" "$initrd"
 	record t off </dev/null || die "record: $(tail -n 3 t.err)"

@@ -17,6 +17,7 @@
 #include "replay/timeline.h"
 
 #define PLACES 48u
+#define FAR 50u /* one in so many breakpoints is looked for through all of history */
 #define SEEN (1u << 16)
 
 struct seen {
@@ -81,18 +82,21 @@ static icount_t some_place(struct property *p)
 	return at < timeline_end(p->line) ? at : timeline_end(p->line);
 }
 
-/* A breakpoint where a place's code is, both ways; then to the first position of where it stopped. */
+/* A breakpoint where a place's code is, both ways; then to the first position of where it stopped. Mostly
+ * from a little beyond or before the place, where it is met again soon; else from anywhere. */
 static void with_break(struct property *p, bool back)
 {
 	const struct timeline_poll none = { NULL, NULL };
+	icount_t at = some_place(p), start = some_place(p), away = next(p) >> (44 + next(p) % 16);
 	struct debug_stop stop;
 	struct cpu_state s;
-	icount_t at;
 
-	need(p, timeline_seek(p->line, some_place(p), none, &stop));
+	need(p, timeline_seek(p->line, at, none, &stop));
 	machine_cpu_state(timeline_machine(p->line), 0, &s);
 	need(p, timeline_break_set(p->line, DEBUG_BREAK_HW, s.rip, 1, NULL));
-	need(p, timeline_seek(p->line, some_place(p), none, &stop));
+	if (next(p) % FAR)
+		start = back ? at + away : at > away ? at - away : 0;
+	need(p, timeline_seek(p->line, start, none, &stop));
 	need(p, back ? timeline_reverse_continue(p->line, none, &stop) :
 		       timeline_continue(p->line, none, &stop));
 	need(p, timeline_break_clear(p->line, DEBUG_BREAK_HW, s.rip, 1));
@@ -124,7 +128,7 @@ static void motion(struct property *p)
 	uint64_t kind = next(p) % 100;
 	uint64_t n = next(p) % 6;
 
-	if (next(p) % 16 == 0)
+	if (next(p) % 64 == 0)
 		timeline_checkpoints_drop(p->line);
 	if (next(p) % 8 == 0 && !timeline_diverted(p->line))
 		need(p, timeline_checkpoint(p->line));
@@ -187,7 +191,7 @@ static void straight(struct property *p)
 
 int main(int argc, char **argv)
 {
-	const struct timeline_cfg cfg = { .checkpoint_memory = 32ull << 20 };
+	const struct timeline_cfg cfg = { .checkpoint_memory = 64ull << 20 };
 	unsigned motions = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 300;
 	struct property p = { .what = "opening" };
 	struct rv_err err = { 0 };

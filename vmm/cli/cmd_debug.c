@@ -45,6 +45,7 @@ struct debug_opts {
 	unsigned nscripts;
 	uint64_t checkpoint_memory;
 	bool batch, sandbox;
+	struct jit_opts jit;
 };
 
 static int debug_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -191,6 +192,7 @@ static int server_main(struct debug *d, const struct debug_opts *o, const char *
 		.checkpoint_memory = o->checkpoint_memory,
 		.at = o->at,
 		.sandbox = o->sandbox,
+		.jit = o->jit,
 		.listening = server_ready,
 		.ctx = d,
 	};
@@ -261,13 +263,16 @@ static int debug_run(struct debug *d, const struct debug_opts *o, const char *tr
 static int debug_main(const struct cli_command *self, int argc, char **argv)
 {
 	struct debug_opts o = { .gdb = "gdb", .at = "begin", .sandbox = true };
-	struct opt_group group = { debug_options, RV_ARRAY_LEN(debug_options), debug_set, &o };
+	struct opt_group groups[] = {
+		{ debug_options, RV_ARRAY_LEN(debug_options), debug_set, &o },
+		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct debug d = { .ready = -1, .alive = -1 };
 	struct rv_err err = { 0 };
 	int rc;
 
-	rc = opts_parse(self->name, &group, 1, &trace, 1, argc, argv, &err);
+	rc = opts_parse(self->name, groups, RV_ARRAY_LEN(groups), &trace, 1, argc, argv, &err);
 	if (rc == 1)
 		return cli_help(self);
 	if (rc)
@@ -285,8 +290,9 @@ const struct cli_command cmd_debug = {
 	.text = "Starts gdb on a recording. Everything gdb can do forwards it can do backwards:\n"
 		"reverse-stepi, reverse-continue, watchpoints that find who wrote a byte last.\n"
 		"`monitor help` lists what else there is; the script that comes along adds when, seek,\n"
-		"ckpt, next-event, prev-event, who-wrote, rv-symbols, rv-ps, rv-process.",
+		"ckpt, next-event, prev-event, who-wrote, rv-symbols, rv-linux, rv-ps, rv-process.",
 	.options = debug_options,
 	.noptions = RV_ARRAY_LEN(debug_options),
+	.jit_options = true,
 	.main = debug_main,
 };

@@ -26,6 +26,7 @@ static int record_main(const struct cli_command *self, int argc, char **argv)
 	struct opt_group groups[] = {
 		{ record_options, RV_ARRAY_LEN(record_options), record_set, &output },
 		{ machine_opt_specs, machine_opt_nspecs, machine_opts_set, &o },
+		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
 	};
 	struct rv_err err = { 0 };
 	int rc;
@@ -52,5 +53,6 @@ const struct cli_command cmd_record = {
 	.options = record_options,
 	.noptions = RV_ARRAY_LEN(record_options),
 	.machine_options = true,
+	.jit_options = true,
 	.main = record_main,
 };

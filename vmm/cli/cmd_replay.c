@@ -25,6 +25,7 @@ struct replay_opts {
 	const char *gdb;
 	icount_t until;
 	bool no_console, stats, sandbox;
+	struct jit_opts jit;
 };
 
 static int replay_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -86,6 +87,7 @@ static int replay_gdb(const struct replay_opts *o, const char *trace)
 		.show = !o->no_console,
 		.at = "begin",
 		.sandbox = o->sandbox,
+		.jit = o->jit,
 	};
 	struct gdb_replay *g = NULL;
 	struct rv_err err = { 0 };
@@ -105,7 +107,10 @@ static int replay_gdb(const struct replay_opts *o, const char *trace)
 static int replay_main(const struct cli_command *self, int argc, char **argv)
 {
 	struct replay_opts o = { .until = ICOUNT_MAX, .sandbox = true };
-	struct opt_group group = { replay_options, RV_ARRAY_LEN(replay_options), replay_set, &o };
+	struct opt_group groups[] = {
+		{ replay_options, RV_ARRAY_LEN(replay_options), replay_set, &o },
+		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct machine_result result = { 0 };
 	struct session_replay_cfg cfg = { .profile = SANDBOX_REPLAY };
@@ -113,7 +118,7 @@ static int replay_main(const struct cli_command *self, int argc, char **argv)
 	struct rv_err err = { 0 };
 	int rc;
 
-	rc = opts_parse(self->name, &group, 1, &trace, 1, argc, argv, &err);
+	rc = opts_parse(self->name, groups, RV_ARRAY_LEN(groups), &trace, 1, argc, argv, &err);
 	if (rc == 1)
 		return cli_help(self);
 	if (rc)
@@ -128,6 +133,7 @@ static int replay_main(const struct cli_command *self, int argc, char **argv)
 	cfg.until = o.until;
 	cfg.show = !o.no_console;
 	cfg.sandbox = o.sandbox;
+	cfg.jit = o.jit;
 	/* Not over the guest's console on the same screen. */
 	cfg.progress = o.no_console || !isatty(STDOUT_FILENO);
 	rc = session_open_replay(&s, &cfg, &err);
@@ -154,5 +160,6 @@ const struct cli_command cmd_replay = {
 		"network or entropy. Ends with status 3 and a report if the replay diverges.",
 	.options = replay_options,
 	.noptions = RV_ARRAY_LEN(replay_options),
+	.jit_options = true,
 	.main = replay_main,
 };

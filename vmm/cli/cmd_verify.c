@@ -16,6 +16,7 @@ static const struct opt_spec verify_options[] = {
 
 struct verify_opts {
 	bool stats, sandbox;
+	struct jit_opts jit;
 };
 
 static int verify_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -52,7 +53,10 @@ static void summary(struct session *s, const char *path, uint64_t ckpts)
 static int verify_main(const struct cli_command *self, int argc, char **argv)
 {
 	struct verify_opts o = { .sandbox = true };
-	struct opt_group group = { verify_options, RV_ARRAY_LEN(verify_options), verify_set, &o };
+	struct opt_group groups[] = {
+		{ verify_options, RV_ARRAY_LEN(verify_options), verify_set, &o },
+		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct machine_result result = { 0 };
 	struct session_replay_cfg cfg = { .profile = SANDBOX_VERIFY, .until = ICOUNT_MAX,
@@ -62,13 +66,14 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 	uint64_t ckpts = 0;
 	int rc;
 
-	rc = opts_parse(self->name, &group, 1, &trace, 1, argc, argv, &err);
+	rc = opts_parse(self->name, groups, RV_ARRAY_LEN(groups), &trace, 1, argc, argv, &err);
 	if (rc == 1)
 		return cli_help(self);
 	if (rc)
 		return cli_fail(&err);
 	cfg.trace_path = trace.value;
 	cfg.sandbox = o.sandbox;
+	cfg.jit = o.jit;
 	rc = session_open_replay(&s, &cfg, &err);
 	if (rc)
 		return cli_fail(&err);
@@ -97,5 +102,6 @@ const struct cli_command cmd_verify = {
 	.text = "Checks every byte of the log and of the checkpoints, replays it all and compares every digest it holds.",
 	.options = verify_options,
 	.noptions = RV_ARRAY_LEN(verify_options),
+	.jit_options = true,
 	.main = verify_main,
 };

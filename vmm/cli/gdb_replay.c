@@ -111,6 +111,8 @@ int gdb_replay_open(struct gdb_replay **out, const struct gdb_replay_cfg *cfg, s
 	struct gdb_replay *g = calloc(1, sizeof(*g));
 	const struct console_cfg console = { .spec = cfg->show ? "stdio" : "none" };
 	struct timeline_cfg tcfg = { .checkpoint_memory = cfg->checkpoint_memory,
+				     .jit = cfg->jit.jit,
+				     .code_cache = cfg->jit.code_cache,
 				     .progress = motion_progress,
 				     .ctx = g };
 	struct replay_target_cfg rcfg = { .motion_done = motion_done, .ctx = g };

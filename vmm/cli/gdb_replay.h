@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "jit_opts.h"
 #include "sandbox.h"
 
 struct gdb_replay;
@@ -19,6 +20,7 @@ struct gdb_replay_cfg {
 	uint64_t checkpoint_memory; /* 0: the default */
 	const char *at;             /* where the debugger begins: an argument of `seek` */
 	bool sandbox;
+	struct jit_opts jit;
 	/* May be NULL: called when the socket listens, before the last fence. */
 	void (*listening)(void *ctx);
 	void *ctx;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "replay/break_list.h"
+#include "replay/monitor_linux.h"
 #include "replay/replay_target.h"
 
 #define SLICE (1u << 20) /* steps between two polls: 5 to 50 ms */
@@ -21,6 +22,7 @@ struct live_target {
 	int rc;
 	struct machine_result result;
 	struct bytes payload;
+	struct linux_layout linux_layout;
 };
 
 static struct live_target *target_of(struct debug_target *base)
@@ -150,8 +152,11 @@ static bool live_motion(struct live_target *t, icount_t target, bool (*poll)(voi
 			struct debug_stop *stop)
 {
 	struct machine_limits limits = t->limits;
+	struct break_hit hit = { &t->breaks, stop };
 	bool done = false;
 
+	limits.hit = break_list_hit;
+	limits.hit_ctx = &hit;
 	limits.break_skip = machine_icount(t->machine);
 	*stop = (struct debug_stop){ .reason = DEBUG_STOP_STEP };
 	break_list_arm(&t->breaks, true);
@@ -212,10 +217,13 @@ static int live_monitor(struct debug_target *base, const char *line,
 	struct live_target *t = target_of(base);
 	char text[160], hex[33];
 
-	(void)poll;
 	*moved = false;
 	while (*line == ' ')
 		line++;
+	if (!strcmp(line, "ps"))
+		return monitor_linux_ps(&t->linux_layout, t->machine, put, poll, ctx);
+	if (!strncmp(line, "linux", 5) && (!line[5] || line[5] == ' '))
+		return monitor_linux_set(&t->linux_layout, line + 5 + (line[5] == ' '), put, ctx);
 	if (!strcmp(line, "when")) {
 		snprintf(text, sizeof(text), "icount %" PRIu64 " seq %" PRIu64 " vns %" PRIu64 "\n",
 			 machine_icount(t->machine), machine_seq(t->machine), machine_vns(t->machine));
@@ -233,6 +241,7 @@ static int live_monitor(struct debug_target *base, const char *line,
 		return RV_EUSAGE;
 	put(ctx, "when      the position: icount, events applied, virtual time\n"
 		 "digest    digest of the whole state\n"
+		 "ps        the guest's processes (the script's rv-linux first)\n"
 		 "This machine is live: record it, and `retrovisor debug` goes backwards too.\n");
 	return RV_OK;
 }

@@ -232,6 +232,9 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 	if (o->gdb && !(o->engine->caps & ENGINE_CAP_BREAK))
 		return rv_err_set(err, RV_EUSAGE, "--gdb: needs --engine=exact");
 	if (!(o->engine->caps & ENGINE_CAP_EXACT)) {
+		if (o->jit.given)
+			return rv_err_set(err, RV_EUSAGE, "%s: needs --engine=exact, which translates code",
+					  o->jit.given);
 		if (o->clock == LIVE_CLOCK_VIRTUAL)
 			return rv_err_set(err, RV_EUSAGE,
 					  "--clock=virtual: needs --engine=exact, which counts instructions");

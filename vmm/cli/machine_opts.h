@@ -5,6 +5,7 @@
 
 #include "base/types.h"
 #include "engine/engine.h"
+#include "jit_opts.h"
 #include "opts.h"
 #include "port/live.h"
 #include "record/evlog.h"
@@ -15,6 +16,7 @@ struct machine_opts {
 	unsigned cpus;
 	const char *serial;
 	const struct engine_ops *engine;
+	struct jit_opts jit; /* set by an option group of its own */
 	enum live_clock clock;
 	uint32_t dilation;
 	uint64_t seed;

@@ -59,6 +59,8 @@ int cli_help(const struct cli_command *cmd)
 		print_options("Options", cmd->options, cmd->noptions);
 	if (cmd->machine_options)
 		print_options("MACHINE", machine_opt_specs, machine_opt_nspecs);
+	if (cmd->jit_options)
+		print_options("Speed, never what the guest sees", jit_opt_specs, jit_opt_nspecs);
 	return cli_finish_stdout(0);
 }
 

@@ -295,6 +295,8 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 		.memory = o->memory,
 		.ncpus = o->cpus,
 		.engine = o->engine,
+		.jit = o->jit.jit,
+		.code_cache = o->jit.code_cache,
 		.clock_rate = machine_opts_clock_rate(o),
 		.date = o->date,
 		.reboot = !o->no_reboot,
@@ -400,6 +402,8 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 		goto fail;
 	replay_machine_cfg(s->trace, &mcfg);
 	mcfg.engine = &engine_exact_ops;
+	mcfg.jit = cfg->jit.jit;
+	mcfg.code_cache = cfg->jit.code_cache;
 	mcfg.nondet = &s->gate.nondet;
 	mcfg.output = &s->gate_out.output;
 	if ((rc = machine_create(&s->machine, &mcfg, err)))
@@ -440,6 +444,17 @@ static icount_t trace_valid_to(const char *path)
 	return last;
 }
 
+/* A live machine has no recording to differ from: RV_EDIVERGED is the engine's own check. */
+static int live_failed(const struct session *s, int rc, struct rv_err *err)
+{
+	if (rc == RV_EDIVERGED)
+		return rv_err_set(err, rc,
+				  "--jit=check: translated code differs from the interpreter at icount %" PRIu64,
+				  machine_icount(s->machine));
+	return rv_err_set(err, rc, "the machine failed at icount %" PRIu64 ": %s",
+			  machine_icount(s->machine), rv_status_text(rc));
+}
+
 static int record_finish(struct session *s, int rc, const struct machine_result *result,
 			 struct rv_err *err)
 {
@@ -462,8 +477,7 @@ static int record_finish(struct session *s, int rc, const struct machine_result 
 		return rv_err_set(err, log_rc, "%s: %s; the trace is valid up to icount %" PRIu64,
 				  s->trace_path, rv_status_text(log_rc), trace_valid_to(s->trace_path));
 	if (rc)
-		return rv_err_set(err, rc, "the machine failed at icount %" PRIu64 ": %s",
-				  machine_icount(s->machine), rv_status_text(rc));
+		return live_failed(s, rc, err);
 	return 0;
 }
 
@@ -519,8 +533,7 @@ int session_run(struct session *s, struct machine_result *result, struct rv_err 
 	else if (s->replayer)
 		rc = replay_finish(s, rc, result, err);
 	else if (rc)
-		rv_err_set(err, rc, "the machine failed at icount %" PRIu64 ": %s",
-			   machine_icount(s->machine), rv_status_text(rc));
+		live_failed(s, rc, err);
 	return rc;
 }
 

@@ -31,6 +31,7 @@ struct session_replay_cfg {
 	enum sandbox_profile profile;
 	bool show;       /* console on stdout */
 	icount_t until;  /* ICOUNT_MAX: to the end */
+	struct jit_opts jit;
 	bool progress;   /* a progress line may be shown */
 	bool sandbox;
 };

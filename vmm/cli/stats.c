@@ -39,8 +39,10 @@ void stats_print(const struct stats *s, const char *command, const struct machin
 		"{\"command\": \"%s\", \"icount\": %" PRIu64 ", \"vns\": %" PRIu64
 		", \"host_seconds\": %.6f, \"vcpu_cpu_seconds\": %.6f, \"mips\": %.3f"
 		", \"log_bytes\": %" PRIu64 ", \"blocks_built\": %" PRIu64 ", \"tlb_misses\": %" PRIu64
-		", \"tlb_flushes\": %" PRIu64 ", \"max_rss_kib\": %ld}\n",
+		", \"tlb_flushes\": %" PRIu64 ", \"jit_steps\": %" PRIu64 ", \"jit_blocks\": %" PRIu64
+		", \"jit_bytes\": %" PRIu64 ", \"jit_flushes\": %" PRIu64 ", \"max_rss_kib\": %ld}\n",
 		command, machine_icount(m), machine_vns(m), (double)s->host_ns / 1e9, cpu,
 		cpu > 0 ? (double)machine_icount(m) / cpu / 1e6 : 0.0, log_bytes, e.blocks_built,
-		e.tlb_misses, e.tlb_flushes, usage.ru_maxrss);
+		e.tlb_misses, e.tlb_flushes, e.jit_steps, e.jit_blocks, e.jit_bytes, e.jit_flushes,
+		usage.ru_maxrss);
 }

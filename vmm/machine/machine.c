@@ -134,6 +134,8 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 		goto fail;
 	}
 	ecfg = (struct engine_cfg){ .ncpus = cfg->ncpus,
+				    .jit = cfg->jit,
+				    .code_cache = cfg->code_cache,
 				    .mem = m->board.mem,
 				    .bus = m->board.bus,
 				    .clock = m->board.clock };
@@ -295,18 +297,15 @@ static bool machine_hung(const struct machine *m)
 	return !(s.rflags & RFLAGS_IF);
 }
 
-int machine_run(struct machine *m, const struct machine_limits *limits,
-		struct machine_result *result)
+static int machine_loop(struct machine *m, const struct machine_limits *limits,
+			struct machine_result *result)
 {
 	struct vclock *clock = m->board.clock;
 	struct engine_stop es;
+	uint32_t idle = 0;
 	bool stop = false;
 	int rc;
 
-	memset(result, 0, sizeof(*result));
-	if (m->broken)
-		return RV_EINVAL;
-	m->ops->break_skip(m->engine, limits->break_skip);
 	for (;;) {
 		icount_t now = vclock_icount(clock);
 		if (limits->mark_every && now % limits->mark_every == 0 && now != m->marked) {
@@ -334,7 +333,8 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 			result->end = MACHINE_END_STOPPED;
 			return RV_OK;
 		}
-		if (atomic_load_explicit(&m->interrupt, memory_order_relaxed)) {
+		if (atomic_load_explicit(&m->interrupt, memory_order_relaxed) ||
+		    (limits->idle_rounds && idle >= limits->idle_rounds)) {
 			atomic_store(&m->interrupt, false);
 			result->end = MACHINE_END_INTERRUPTED;
 			return RV_OK;
@@ -365,7 +365,25 @@ int machine_run(struct machine *m, const struct machine_limits *limits,
 		rc = machine_idle(m, &stop);
 		if (rc != RV_OK)
 			return rc;
+		idle++;
 	}
+}
+
+int machine_run(struct machine *m, const struct machine_limits *limits,
+		struct machine_result *result)
+{
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	if (m->broken)
+		return RV_EINVAL;
+	m->ops->break_skip(m->engine, limits->break_skip);
+	if (m->ops->break_filter)
+		m->ops->break_filter(m->engine, limits->hit, limits->hit_ctx);
+	rc = machine_loop(m, limits, result);
+	if (m->ops->break_filter)
+		m->ops->break_filter(m->engine, NULL, NULL);
+	return rc;
 }
 
 /* ---- a debugger's writes ---- */

@@ -101,14 +101,19 @@ static inline int fake_mem(struct debug_target *t, bool phys, uint64_t addr, voi
 {
 	if (len == 0 || addr + (len - 1) < addr)
 		return RV_EINVAL;
-	for (size_t i = 0; i < len; i++)
-		if (!fake_page(fake_of(t), phys, addr + i))
-			return RV_ENOENT;
-	for (size_t i = 0; i < len; i++) {
-		if (out)
-			((uint8_t *)out)[i] = *fake_page(fake_of(t), phys, addr + i);
-		else
-			*fake_page(fake_of(t), phys, addr + i) = ((const uint8_t *)in)[i];
+	for (int pass = 0; pass < 2; pass++) { /* look first: all or nothing */
+		for (size_t at = 0, n; at < len; at += n) {
+			uint8_t *p = fake_page(fake_of(t), phys, addr + at);
+			n = RV_PAGE_SIZE - (size_t)((addr + at) % RV_PAGE_SIZE);
+			if (!p)
+				return RV_ENOENT;
+			if (n > len - at)
+				n = len - at;
+			if (pass && out)
+				memcpy((uint8_t *)out + at, p, n);
+			else if (pass)
+				memcpy(p, (const uint8_t *)in + at, n);
+		}
 	}
 	return RV_OK;
 }

@@ -75,6 +75,9 @@ static void test_queries(void **state)
 	EXPECT("qThreadExtraInfo,3", "E22");
 	EXPECT("qThreadExtraInfo,", "E01");
 	EXPECT("qAttached", "1");
+	EXPECT("qAttached:1", "1");
+	EXPECT("qAttached:zz", "E01");
+	EXPECT("qAttachedly", "E01");
 	EXPECT("QStartNoAckMode", "OK");
 	EXPECT("!", "OK");
 	EXPECT("vMustReplyEmpty", "");

@@ -44,6 +44,7 @@ struct model {
 };
 
 struct model_diff {
+	struct page_pool *pool;
 	const uint8_t *a, *b;
 	uint8_t seen[MODEL_PAGES];
 };
@@ -55,7 +56,7 @@ static void model_diff_page(void *ctx, uint64_t page, const struct page_blob *in
 	assert_true(page < MODEL_PAGES);
 	assert_false(d->seen[page]);
 	d->seen[page] = 1;
-	assert_true(page_blob_read(in_b, got));
+	assert_int_equal(page_blob_read(d->pool, in_b, got), 0);
 	model_contents(d->b[page], want);
 	assert_memory_equal(got, want, RV_PAGE_SIZE);
 }
@@ -75,7 +76,7 @@ static void model_set(struct model *m, unsigned t, unsigned page, unsigned k)
 
 static void model_compare(struct model *m, unsigned a, unsigned b)
 {
-	struct model_diff d = { .a = m->flat[a], .b = m->flat[b] };
+	struct model_diff d = { .pool = m->pool, .a = m->flat[a], .b = m->flat[b] };
 	page_tree_diff(m->pool, m->tree[a], m->tree[b], model_diff_page, &d);
 	for (unsigned i = 0; i < MODEL_PAGES; i++)
 		assert_int_equal(d.seen[i], d.a[i] != d.b[i]);
@@ -114,7 +115,7 @@ static void test_page_tree(void **state)
 			break;
 		case 3:
 		case 4:
-			assert_true(page_blob_read(page_tree_get(m.pool, m.tree[t], page), got));
+			assert_int_equal(page_blob_read(m.pool, page_tree_get(m.pool, m.tree[t], page), got), 0);
 			model_contents(m.flat[t][page], want);
 			assert_memory_equal(got, want, RV_PAGE_SIZE);
 			break;
@@ -134,27 +135,60 @@ static void test_page_tree(void **state)
 	page_pool_destroy(m.pool);
 }
 
-/* A file may lie about the key of its data. */
+static void key_file_name(char out[16], uint32_t number)
+{
+	snprintf(out, 16, "%u", number);
+}
+
+/* A file may lie about the key of its data, and may be changed while it is in use. */
 static void test_page_key(void **state)
 {
-	static uint8_t raw[RV_PAGE_SIZE];
+	static uint8_t raw[2 * RV_PAGE_SIZE], lone[RV_PAGE_SIZE];
+	const struct digest128 wrong = { 1, 2 };
+	char *dir = scratch_make(), name[512];
+	struct digest128 key, lone_key;
 	uint8_t out[RV_PAGE_SIZE];
 	struct page_pool *pool;
-	struct page_blob *b;
+	struct page_blob *b, *c;
+	bool zero;
 	(void)state;
 	memset(raw, 1, sizeof(raw));
+	memset(lone, 2, sizeof(lone));
+	snprintf(name, sizeof(name), "%s/7", dir);
+	file_write(name, raw, sizeof(raw));
+	key = digest_bytes(raw, RV_PAGE_SIZE, 0);
+	lone_key = digest_bytes(lone, RV_PAGE_SIZE, 0);
 	assert_int_equal(page_pool_create(&pool, 1), 0);
-	b = page_blob_mapped(pool, raw, RV_PAGE_SIZE, digest_bytes(raw, sizeof(raw), 0));
-	assert_true(page_blob_read(b, out));
+	page_pool_set_dir(pool, open(dir, O_RDONLY | O_DIRECTORY), key_file_name);
+	assert_null(page_blob_known(pool, key));
+	b = page_blob_filed(pool, 7, 11, RV_PAGE_SIZE, key);
+	assert_int_equal(page_blob_read(pool, b, out), 0);
+	assert_memory_equal(out, raw, RV_PAGE_SIZE);
+	c = page_blob_known(pool, key);
+	assert_ptr_equal(b, c);
+	page_blob_release(pool, c);
 	page_blob_release(pool, b);
-	b = page_blob_mapped(pool, raw, RV_PAGE_SIZE, (struct digest128){ 1, 2 });
-	assert_false(page_blob_read(b, out));
+	assert_null(page_blob_known(pool, key));
+	/* Contents made here are no file's, until one says so. */
+	b = page_blob_make(pool, lone, &zero);
+	assert_null(page_blob_known(pool, lone_key));
 	page_blob_release(pool, b);
-	b = page_blob_mapped(pool, raw, 5, (struct digest128){ 1, 2 });
-	assert_false(page_blob_read(b, out));
+	b = page_blob_filed(pool, 7, 0, RV_PAGE_SIZE, wrong);
+	assert_int_equal(page_blob_read(pool, b, out), RV_EDAMAGED);
+	page_blob_release(pool, b);
+	b = page_blob_filed(pool, 7, 0, 5, wrong);
+	assert_int_equal(page_blob_read(pool, b, out), RV_EDAMAGED);
+	page_blob_release(pool, b);
+	b = page_blob_filed(pool, 8, 0, 5, wrong);
+	assert_int_equal(page_blob_read(pool, b, out), RV_ENOENT);
+	page_blob_release(pool, b);
+	b = page_blob_filed(pool, 7, RV_PAGE_SIZE, RV_PAGE_SIZE, key);
+	assert_int_equal(truncate(name, 2 * RV_PAGE_SIZE - 1), 0);
+	assert_int_equal(page_blob_read(pool, b, out), RV_EDAMAGED);
 	page_blob_release(pool, b);
 	assert_int_equal(page_pool_bytes(pool), 0);
 	page_pool_destroy(pool);
+	scratch_remove(dir);
 }
 
 /* ---- in memory ---- */
@@ -221,6 +255,8 @@ static void ckpt_path(char out[512], const char *trace, unsigned n)
 	snprintf(out, 512, "%s/" CKPT_DIR "/%06u.rvc", trace, n);
 }
 
+static const uint8_t twin[RV_PAGE_SIZE] = { 1, 2, 3 };
+
 /* A trace with `files` checkpoints and their digests. */
 static struct trace *disk_make(const char *path, unsigned files, struct digest128 *digest)
 {
@@ -229,6 +265,9 @@ static struct trace *disk_make(const char *path, unsigned files, struct digest12
 	struct ckpt_writer *w;
 	struct trace *t;
 	struct rv_err err = { 0 };
+	/* Two pages alike, where the guest has nothing. */
+	for (unsigned i = 0; i < 2; i++)
+		mem_write(machine_mem(m), 0x300000 + i * 0x2000, twin, sizeof(twin));
 	evlog_writer_destroy(trace_start(path, 0));
 	if (trace_open(&t, path, &err) ||
 	    ckpt_writer_create(&w, path, trace_manifest(t), m, &err))
@@ -315,6 +354,95 @@ static void test_disk(void **state)
 	assert_int_equal(disk_load(&d, t, 5003 * 2), 0);
 	assert_int_equal(d.n, 2);
 	disk_unload(&d);
+	machine_destroy(d.m);
+	trace_close(t);
+	scratch_remove(dir);
+}
+
+/* A file cut while the trace is in use: an error, a machine that does not run, and all well again with the
+ * next checkpoint that can be read. */
+static void test_disk_cut_in_use(void **state)
+{
+	char *dir = scratch_make(), path[256], name[512];
+	struct digest128 digest[FILES];
+	struct machine_limits lim = { .icount = ICOUNT_MAX, .break_skip = ICOUNT_MAX };
+	struct machine_result res;
+	struct output_digest extra;
+	struct disk d = { .n = 0 };
+	struct trace *t;
+	struct file f;
+	(void)state;
+	snprintf(path, sizeof(path), "%s/t", dir);
+	t = disk_make(path, FILES, digest);
+	d.m = ckpt_machine(&d.ports);
+	assert_int_equal(disk_load(&d, t, ICOUNT_MAX), 0);
+	assert_int_equal(d.n, FILES);
+	assert_int_equal(ckpt_restore(d.store, d.list[0], &extra), 0);
+	ckpt_path(name, path, 2);
+	f = file_read(name);
+	assert_int_equal(truncate(name, CKPT_HEADER), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(ckpt_restore(d.store, d.list[2], &extra), RV_EDAMAGED);
+		assert_int_equal(machine_run(d.m, &lim, &res), RV_EINVAL);
+	}
+	assert_int_equal(ckpt_restore(d.store, d.list[1], &extra), 0);
+	same_digest(machine_digest(d.m), digest[1]);
+	ckpt_run(d.m, &d.ports, 5003);
+	same_digest(machine_digest(d.m), digest[2]);
+	assert_int_equal(ckpt_restore(d.store, d.list[2], &extra), RV_EDAMAGED);
+	file_write(name, f.data, f.len);
+	assert_int_equal(ckpt_restore(d.store, d.list[2], &extra), 0);
+	same_digest(machine_digest(d.m), digest[2]);
+	for (size_t i = 0; i < d.n; i++)
+		ckpt_release(d.store, d.list[i]);
+	free(d.list);
+	ckpt_store_destroy(d.store);
+	machine_destroy(d.m);
+
+	/* One that is missing ends the list. */
+	unlink(name);
+	d.m = ckpt_machine(&d.ports);
+	assert_int_equal(disk_load(&d, t, ICOUNT_MAX), 0);
+	assert_int_equal(d.n, 2);
+	disk_unload(&d);
+	machine_destroy(d.m);
+	free(f.data);
+	trace_close(t);
+	scratch_remove(dir);
+}
+
+/* Contents are stored once; in a file of version 1 there is no such entry. */
+static void test_disk_same(void **state)
+{
+	char *dir = scratch_make(), path[256], name[512];
+	struct digest128 digest[1];
+	struct disk d = { .n = 0 };
+	unsigned same = 0;
+	struct trace *t;
+	struct file f;
+	uint64_t pos;
+	(void)state;
+	snprintf(path, sizeof(path), "%s/t", dir);
+	t = disk_make(path, 1, digest);
+	d.m = ckpt_machine(&d.ports);
+	ckpt_path(name, path, 0);
+	f = file_read(name);
+	assert_int_equal(le32_get(f.data + CKPT_AT_VERSION), CKPT_VERSION);
+	pos = CKPT_HEADER + le32_get(f.data + CKPT_AT_STATE_STORED);
+	for (uint64_t k = le64_get(f.data + CKPT_AT_PAGES); k; k--) {
+		uint32_t len = le32_get(f.data + pos + 8);
+		same += len == CKPT_SAME;
+		pos += CKPT_ENTRY + (len == CKPT_SAME ? 0 : len);
+	}
+	assert_int_equal(pos, f.len);
+	le32_put(f.data + CKPT_AT_VERSION, 1);
+	le32_put(f.data + CKPT_AT_CRC,
+		 ckpt_crc(crc32c(0, f.data + CKPT_HEADER, f.len - CKPT_HEADER), f.data));
+	file_write(name, f.data, f.len);
+	assert_int_equal(disk_load(&d, t, ICOUNT_MAX), RV_EDAMAGED);
+	disk_unload(&d);
+	free(f.data);
+	assert_true(same > 0);
 	machine_destroy(d.m);
 	trace_close(t);
 	scratch_remove(dir);
@@ -434,8 +562,7 @@ static void test_disk_hostile(void **state)
 		le64_put(bad + CKPT_AT_LENGTH, f.len);
 		le32_put(bad + CKPT_AT_PREV_CRC, 0);
 		crc = crc32c(0, bad + CKPT_HEADER, f.len - CKPT_HEADER);
-		crc = crc32c(crc, bad + CKPT_AT_ID, CKPT_HEADER - CKPT_AT_ID);
-		le32_put(bad + CKPT_AT_CRC, crc);
+		le32_put(bad + CKPT_AT_CRC, ckpt_crc(crc, bad));
 		file_write(name, bad, f.len);
 		free(bad);
 		d.m = ckpt_machine(&d.ports);
@@ -650,6 +777,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_page_tree),     cmocka_unit_test(test_page_key),
 		cmocka_unit_test(test_restore),	      cmocka_unit_test(test_disk),
+		cmocka_unit_test(test_disk_cut_in_use),
+		cmocka_unit_test(test_disk_same),
 		cmocka_unit_test(test_disk_damage),   cmocka_unit_test(test_disk_hostile),
 		cmocka_unit_test(test_halt_in_shadow), cmocka_unit_test(test_x87_tags),
 		cmocka_unit_test(test_icount_end),    cmocka_unit_test(test_halt_for_good),
