@@ -4,7 +4,7 @@ _retrovisor() {
 	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} machine jit words
 	machine='--kernel= --initrd= --append= --memory= --cpus= --serial= --engine= --clock= --time-dilation=
 		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats --gdb= --gdb-wait --checkpoint-every='
-	jit='--jit= --code-cache='
+	jit='--jit= --code-cache= --jit-dump='
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump debug help' -- "$cur")

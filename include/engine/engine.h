@@ -7,6 +7,8 @@
 #ifndef RV_ENGINE_ENGINE_H
 #define RV_ENGINE_ENGINE_H
 
+#include <stdio.h>
+
 #include "bus/bus.h"
 #include "clock/clock.h"
 #include "cpu/state.h"
@@ -112,6 +114,9 @@ struct engine_ops {
 	int (*translate)(struct engine *e, unsigned vcpu, uint64_t va, gpa_t *gpa);
 	/* RAM was changed behind the engine (restore): drop everything derived from it. */
 	void (*flush)(struct engine *e);
+	/* For people: the guest code at va (as translate() finds it) and the host code made of it. RV_ENOENT
+	 * if there is none, RV_ENOTSUP for engines without. */
+	int (*jit_dump)(struct engine *e, unsigned vcpu, uint64_t va, FILE *out);
 	void (*stats)(const struct engine *e, struct engine_stats *out);
 };
 

@@ -94,7 +94,7 @@ void jit_report_vector(const struct jit_case *c)
 		if (i + 1 < len)
 			printf(i % 14 == 13 ? "\n\t  " : " ");
 	}
-	printf("),\n");
+	printf(")\n");
 }
 
 void jit_report_ends(const struct jit_counts *before, const struct jit_counts *now)

@@ -27,6 +27,10 @@
 	  "inc %rax; cmp 0x1000a000, %rdx; adc %r8, %r9")                                          \
 	V(flags_fault_rmw, 0, 0x800,                                                               \
 	  "imul %rcx, %rax; addl $5, 0x10003ff0; pushf")                                           \
+	V(flags_part_after_undefined, 0, 0x800,                                                    \
+	  "sar $1, %dx; dec %r15d; pushf; shl $8, %dx; inc %eax; pushf; mul %rcx; "                \
+	  "dec %rdx; pushf; and %r8, %r9; rol $3, %r10; pushf; stc; inc %ecx; "                    \
+	  "jbe 1f; pushf; 1: nop")                                                                 \
 	V(flags_branch_load, 0, 0x800,                                                             \
 	  "cmp %rax, %rcx; mov 0x10001000, %r8; jb 1f; mov 0x10002000, %r9; je 1f; "               \
 	  "lea 1(%r9), %r9; 1: mov %r8, 0x10001008; cmovs %r9, %r10; setp %r11b")                  \
@@ -218,6 +222,14 @@
 	  "pushq $0x1000a123; ret")                                                                \
 	V(jump_noncanonical, 0, 0x800,                                                             \
 	  "movabs $0x1000000000000000, %rax; jmp *%rax")                                           \
+	V(return_to_edge, 0, 0x800,                                                                \
+	  "movabs $0x8000000000000000, %rax; push %rax; ret")                                      \
+	V(jump_to_edge, 0, 0x800,                                                                  \
+	  "movabs $0x8000000000000000, %rax; jmp *%rax")                                           \
+	V(return_to_zero, 0, 0x800,                                                                \
+	  "pushq $0; ret")                                                                         \
+	V(jump_to_one, 0, 0x800,                                                                   \
+	  "mov $1, %eax; jmp *%rax")                                                               \
 	V(jump_data, 0, 0x800,                                                                     \
 	  "movl $0xf4c0ff90, 0x10009100; mov $0x10009100, %eax; jmp *%rax")                        \
 	V(crossing_insn, 0, 0xffd,                                                                 \
@@ -386,6 +398,10 @@
 	  "movq %mm2, 0x10001100; movntq %mm1, 0x10001200; pshufw $0x1b, %mm1, %mm3; "             \
 	  "cvtps2pi %xmm0, %mm4; movq2dq %mm1, %xmm5; emms; fld1; movdq2q %xmm1, %mm6; "           \
 	  "psubw 0x1000a000, %mm0")                                                                \
+	V(mmx_convert, 0, 0x800,                                                                   \
+	  "fninit; fld1; cvtpi2ps 0x10001ff0, %xmm7; fnstsw 0x10001200; "                          \
+	  "cvtpi2pd 0x10001100, %xmm3; cvtpi2ps 0x10001ffd, %xmm7; "                               \
+	  "cvtps2pi 0x10001ffe, %mm2; cvttpd2pi %xmm1, %mm3; fnstsw %ax")                          \
 	V(crc32, 0, 0x800,                                                                         \
 	  "crc32b %al, %ecx; crc32q %rdx, %r8; crc32w 0x10001fff, %r9d; crc32l %ecx, %eax")
 
@@ -498,6 +514,9 @@
 
 /* Found by jit_random, as it prints them: F(seed, case, features, runs, offset, bytes). */
 #define JIT_VECTORS_FOUND(F)                                                                       \
-	F(0x1ull, 52, 0, 1, 0xe325, 0x44, 0x83, 0x55, 0x09, 0x63)
+	F(0x1ull, 3077, 0x8000, 200, 0x19bd9, 0xb8, 0xe0, 0x9b, 0xf1, 0x0f, 0xff, 0xd0, 0xc3)      \
+	F(0x1ull, 4652, 0, 200, 0x30b8c, 0x67, 0x66, 0x45, 0xd1, 0x7d, 0x30, 0x41, 0xff, 0xcf)     \
+	F(0x1ull, 11150, 0, 200, 0x12fa8,                                                          \
+	  0x66, 0xf2, 0x0f, 0xe6, 0x73, 0xc0, 0x0f, 0x2a, 0x7d, 0x2a)
 
 #endif

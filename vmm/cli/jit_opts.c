@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jit_opts.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/types.h"
@@ -9,12 +11,14 @@
 #define CODE_CACHE_MIN (1ull << 20)
 #define CODE_CACHE_MAX (1ull << 30)
 
-enum { OPT_JIT, OPT_CODE_CACHE };
+enum { OPT_JIT, OPT_CODE_CACHE, OPT_JIT_DUMP };
 
 const struct opt_spec jit_opt_specs[] = {
 	{ "jit", 0, "on|off|check", OPT_JIT,
 	  "translate hot code (default: on); check compares it with the interpreter" },
 	{ "code-cache", 0, "SIZE", OPT_CODE_CACHE, "memory for translated code, 1M to 1G (default: 64M)" },
+	{ "jit-dump", 0, "ADDR", OPT_JIT_DUMP,
+	  "at the end, show the block at this guest address and the host code made of it" },
 };
 const size_t jit_opt_nspecs = RV_ARRAY_LEN(jit_opt_specs);
 
@@ -47,6 +51,19 @@ static int set_code_cache(struct jit_opts *o, const char *value, struct rv_err *
 	return 0;
 }
 
+static int set_dump(struct jit_opts *o, const char *value, struct rv_err *err)
+{
+	char *end;
+
+	errno = 0;
+	o->dump = strtoull(value, &end, 0);
+	if (errno || end == value || *end)
+		return rv_err_set(err, RV_EUSAGE, "--jit-dump=%.80s: not an address", value);
+	o->dump_set = true;
+	o->given = "--jit-dump";
+	return 0;
+}
+
 int jit_opts_set(void *jit_opts, int id, const char *value, struct rv_err *err)
 {
 	switch (id) {
@@ -54,6 +71,8 @@ int jit_opts_set(void *jit_opts, int id, const char *value, struct rv_err *err)
 		return set_jit(jit_opts, value, err);
 	case OPT_CODE_CACHE:
 		return set_code_cache(jit_opts, value, err);
+	case OPT_JIT_DUMP:
+		return set_dump(jit_opts, value, err);
 	default:
 		return rv_err_set(err, RV_EUSAGE, "option without a meaning");
 	}

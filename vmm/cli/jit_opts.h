@@ -13,6 +13,8 @@
 struct jit_opts {
 	enum engine_jit jit;
 	uint64_t code_cache; /* bytes; 0: the engine's default */
+	uint64_t dump;       /* linear address of a block to show at the end, if dump_set */
+	bool dump_set;
 	const char *given;   /* the last of these options that was given, for messages; NULL: none */
 };
 

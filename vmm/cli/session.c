@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "base/log.h"
 #include "files.h"
 #include "gdb_replay.h"
 #include "gdbstub/gdbstub.h"
@@ -44,6 +45,7 @@ struct session {
 	struct machine_limits limits;
 	struct stats stats;
 	struct progress progress;
+	struct jit_opts jit;
 	/* run and record under a debugger */
 	struct live_target *target;
 	struct gdbstub *stub;
@@ -309,6 +311,7 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 
 	if (!s)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	s->jit = o->jit;
 	if (trace_path && !(o->engine->caps & ENGINE_CAP_EXACT)) {
 		rc = rv_err_set(err, RV_ENOTSUP, "--engine=%s: cannot record; use --engine=exact",
 				o->engine->name);
@@ -391,6 +394,7 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 
 	if (!s)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	s->jit = cfg->jit;
 	/* The fence stands before the first byte of the trace is read: traces are hostile. The terminal
 	 * for the console is not among what may be opened; its descriptor is used as it is. */
 	if (cfg->sandbox && (rc = replay_sandbox(cfg->trace_path, err)))
@@ -519,6 +523,15 @@ static int run_debugged(struct session *s, struct machine_result *result)
 	return live_target_result(s->target, result);
 }
 
+static void show_block(struct session *s)
+{
+	int rc = machine_jit_dump(s->machine, s->jit.dump, stderr);
+
+	if (rc)
+		rv_log(RV_LOG_WARN, "--jit-dump: %s",
+		       rc == RV_ENOENT ? "no translated block begins there" : "nothing is translated");
+}
+
 int session_run(struct session *s, struct machine_result *result, struct rv_err *err)
 {
 	int rc;
@@ -528,6 +541,8 @@ int session_run(struct session *s, struct machine_result *result, struct rv_err 
 	rc = s->stub ? run_debugged(s, result) : machine_run(s->machine, &s->limits, result);
 	stats_end(&s->stats);
 	progress_end(&s->progress);
+	if (s->jit.dump_set)
+		show_block(s);
 	if (s->recorder)
 		rc = record_finish(s, rc, result, err);
 	else if (s->replayer)

@@ -529,6 +529,11 @@ void machine_stats(const struct machine *m, struct engine_stats *out)
 	m->ops->stats(m->engine, out);
 }
 
+int machine_jit_dump(struct machine *m, uint64_t va, FILE *out)
+{
+	return m->ops->jit_dump(m->engine, 0, va, out);
+}
+
 void machine_save(const struct machine *m, struct bytes *out)
 {
 	struct cpu_state s;

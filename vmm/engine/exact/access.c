@@ -47,7 +47,7 @@ static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user,
 			if (!mem_page_flags(m, slow->page) && !watched(c, lin, acc)) {
 				/* an ordinary page again */
 				slow->tag = XMMU_NO_TAG;
-				mem_page_touch(m, slow->page);
+				xpage_touch(c, slow->page);
 				xmmu_tlb_fill(u, user, XACC_WRITE, lin, s->host);
 			}
 			return;
@@ -65,7 +65,7 @@ static void spot_find(struct xcpu *c, uint64_t lin, enum xaccess acc, bool user,
 		if (!watched(c, lin, acc))
 			xmmu_tlb_fill(u, user, XACC_READ, lin, s->host);
 	} else if (!mem_page_flags(m, page) && !watched(c, lin, acc)) {
-		mem_page_touch(m, page);
+		xpage_touch(c, page);
 		xmmu_tlb_fill(u, user, XACC_WRITE, lin, s->host);
 	} else {
 		slow->tag = tag;
@@ -126,7 +126,7 @@ static void spot_write(struct xcpu *c, const struct xspot *s, unsigned off, cons
 		xblock_write(c, page, off, size);
 	if (flags & MEM_PAGE_TABLE)
 		xmmu_table_store(c, page, off, data, size);
-	mem_page_touch(m, page);
+	xpage_touch(c, page);
 	memcpy(s->host + off, data, size);
 }
 

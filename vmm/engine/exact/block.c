@@ -95,8 +95,10 @@ void xblocks_flush(struct xblocks *x)
 void xblocks_code_forget(struct xblocks *x)
 {
 	for (size_t i = 0; i < RV_ARRAY_LEN(x->hash); i++)
-		for (struct xblock *b = x->hash[i]; b; b = b->hash_next)
+		for (struct xblock *b = x->hash[i]; b; b = b->hash_next) {
 			b->jit[0] = b->jit[1] = NULL;
+			b->parts = NULL;
+		}
 }
 
 static struct xblock **xblocks_slot(struct xblocks *x, uint64_t page, unsigned off, uint32_t mode)
@@ -236,6 +238,7 @@ static struct xblock *xblock_build(struct xblocks *x, struct xcpu *c, uint64_t l
 	b->n = 0;
 	b->heat = 0;
 	b->jit[0] = b->jit[1] = NULL;
+	b->parts = NULL;
 	while (b->n < XBLOCK_MAX_INSNS && off < RV_PAGE_SIZE) {
 		struct dinsn *d = &b->insn[b->n];
 		unsigned len = xdecode(x->decoder, code + off, RV_PAGE_SIZE - off, c->mode, d);
@@ -269,6 +272,15 @@ static struct xblock *xblock_build(struct xblocks *x, struct xcpu *c, uint64_t l
 	return b;
 }
 
+struct xblock *xblocks_find(struct xblocks *x, uint64_t page, unsigned off, uint32_t mode)
+{
+	struct xblock *b;
+	for (b = *xblocks_slot(x, page, off, mode); b; b = b->hash_next)
+		if (b->page == page && b->off == off && b->mode == mode)
+			break;
+	return b;
+}
+
 struct xblock *xblocks_get(struct xblocks *x, struct xcpu *c, uint64_t lin)
 {
 	uint64_t page = xmmu_fetch_page(c, lin);
@@ -276,9 +288,7 @@ struct xblock *xblocks_get(struct xblocks *x, struct xcpu *c, uint64_t lin)
 	struct xblock *b;
 	if (page == MEM_NO_PAGE)
 		xraise_ud(c); /* the bus reads as ones there: FF FF is undefined */
-	for (b = *xblocks_slot(x, page, off, c->mode); b; b = b->hash_next)
-		if (b->page == page && b->off == off && b->mode == c->mode)
-			break;
+	b = xblocks_find(x, page, off, c->mode);
 	if (b && b->page2 != MEM_NO_PAGE && xblock_second_page(c, lin) != b->page2) {
 		xblock_drop(x, b); /* the second page is mapped elsewhere now */
 		xcodepage_update(x, page);

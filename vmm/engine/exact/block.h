@@ -26,7 +26,8 @@ struct xblock {
 	uint16_t n;
 	bool valid;     /* false: dropped, waits for the arena to be emptied */
 	uint8_t heat;   /* times it was asked for by the translator, up to its threshold */
-	struct xjit_block *jit[2]; /* [user] host code, or NULL */
+	struct xjit_block *jit[2]; /* [user] host code that starts here, or NULL */
+	struct xjit_part *parts;   /* all host code that it is in */
 	struct xblock *hash_next;
 	struct xblock_link link[2]; /* on the lists of page and page2 */
 	struct dinsn insn[];
@@ -40,6 +41,8 @@ void xblocks_destroy(struct xblocks *x);
 /* The block at c's current RIP (lin: its linear address): found, or decoded now. Raises the fault of a
  * fetch. Never NULL. May empty the arena: no block may be running. */
 struct xblock *xblocks_get(struct xblocks *x, struct xcpu *c, uint64_t lin);
+/* The block at an offset of a RAM page, or NULL. */
+struct xblock *xblocks_find(struct xblocks *x, uint64_t page, unsigned off, uint32_t mode);
 /* Drops what was decoded from bytes [off, off + len) of a page; true if that was anything. */
 bool xblocks_drop(struct xblocks *x, uint64_t page, unsigned off, size_t len);
 void xblocks_flush(struct xblocks *x);

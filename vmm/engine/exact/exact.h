@@ -394,6 +394,8 @@ struct guest_mem *xcpu_mem(struct xcpu *c); /* run.c */
 /* A store is about to hit a page with decoded code: drops the blocks of the 64-byte granules it
  * touches, in every vCPU, and sets c->leave if anything was dropped (block.c). */
 void xblock_write(struct xcpu *c, uint64_t page, unsigned off, unsigned len);
+/* A page is about to be written to by this vCPU: dirty from now on. */
+void xpage_touch(struct xcpu *c, uint64_t page); /* run.c */
 /* A device access is about to happen: publishes icount to the clock, and ends the block after it. */
 void xdevice_sync(struct xcpu *c);
 /* I/O permission (CPL against IOPL, TSS bitmap) of `size` ports: #GP(0) or returns. ops_sys*.c */

@@ -39,11 +39,13 @@ int xjit_create(struct xjit **out, uint64_t cache, struct rv_err *err)
 	}
 	/* An ordinary block takes 200 bytes or more of each part. */
 	j->blocks_max = (unsigned)(cache / 400) + 64;
-	j->links_max = 2 * j->blocks_max;
+	j->links_max = (XJIT_PARTS + 1) * j->blocks_max;
+	j->parts_max = XJIT_PARTS * j->blocks_max;
 	j->decoder = xdecoder_create();
 	j->block = calloc(j->blocks_max, sizeof(*j->block));
 	j->link = calloc(j->links_max, sizeof(*j->link));
-	if (!j->decoder || !j->block || !j->link) {
+	j->part = calloc(j->parts_max, sizeof(*j->part));
+	if (!j->decoder || !j->block || !j->link || !j->part) {
 		xjit_destroy(j);
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	}
@@ -63,6 +65,7 @@ void xjit_destroy(struct xjit *j)
 	xdecoder_destroy(j->decoder);
 	free(j->block);
 	free(j->link);
+	free(j->part);
 	free(j);
 }
 
@@ -78,7 +81,7 @@ static void cache_empty(struct xjit *j)
 	j->bytes += (uint64_t)(j->hot - j->first) + (uint64_t)(j->cold - cold_start(j));
 	j->hot = j->first;
 	j->cold = cold_start(j);
-	j->nblocks = j->nlinks = 0;
+	j->nblocks = j->nlinks = j->nparts = 0;
 	j->flushes++;
 }
 
@@ -130,7 +133,13 @@ static bool cache_full(const struct xjit *j)
 {
 	return (size_t)(cold_start(j) - j->hot) < XJIT_BLOCK_ROOM ||
 	       (size_t)(j->mem.rw + j->mem.size - j->cold) < XJIT_BLOCK_ROOM ||
-	       j->nblocks == j->blocks_max || j->nlinks + 2 > j->links_max;
+	       j->nblocks == j->blocks_max || j->nlinks + XJIT_PARTS + 1 > j->links_max ||
+	       j->nparts + XJIT_PARTS > j->parts_max;
+}
+
+bool xjit_has_break(const struct xcpu *c, const struct xblock *b)
+{
+	return unlikely(c->breaks->nexec) && xbreaks_offset_in(c->breaks, b->off, b->nbytes);
 }
 
 struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
@@ -148,7 +157,7 @@ struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
 		b->heat = XJIT_UNFIT;
 		return NULL;
 	}
-	if (unlikely(c->breaks->nexec) && xbreaks_offset_in(c->breaks, b->off, b->nbytes))
+	if (xjit_has_break(c, b))
 		return NULL;
 	if (cache_full(j)) {
 		xblocks_code_forget(c->e->blocks);
@@ -156,12 +165,16 @@ struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
 	}
 	t = &j->block[j->nblocks];
 	memset(t, 0, sizeof(*t));
-	if (!xjit_translate(j, c, b, mem_page_host(xcpu_mem(c), b->page), c->user, t)) {
+	if (!xjit_translate(j, c, b, t)) {
 		b->heat = XJIT_UNFIT;
 		return NULL;
 	}
 	j->nblocks++;
 	j->translated++;
+	for (unsigned i = 0; i < t->nparts; i++) {
+		t->part[i].next = t->part[i].x->parts;
+		t->part[i].x->parts = &t->part[i];
+	}
 	b->jit[c->user] = t;
 	return t;
 }
@@ -197,20 +210,21 @@ static void code_drop(struct xjit_block *t)
 void xjit_drop(struct xjit *j, struct xblock *b)
 {
 	(void)j;
-	for (unsigned user = 0; user < 2; user++) {
-		if (b->jit[user])
-			code_drop(b->jit[user]);
-		b->jit[user] = NULL;
+	for (struct xjit_part *p = b->parts; p; p = p->next) {
+		if (p->t->x->jit[p->t->user] != p->t)
+			continue; /* gone already, with another part of it */
+		p->t->x->jit[p->t->user] = NULL;
+		code_drop(p->t);
 	}
+	b->parts = NULL;
 }
 
 void xjit_break_added(struct xjit *j, uint64_t lin)
 {
 	const unsigned off = lin & (RV_PAGE_SIZE - 1);
-	for (unsigned i = 0; i < j->nblocks; i++) {
-		struct xblock *b = j->block[i].x;
-		if (b->jit[j->block[i].user] == &j->block[i] && off >= b->off &&
-		    off < (unsigned)b->off + b->nbytes)
+	for (unsigned i = 0; i < j->nparts; i++) {
+		struct xblock *b = j->part[i].x;
+		if (b->parts && off >= b->off && off < (unsigned)b->off + b->nbytes)
 			xjit_drop(j, b);
 	}
 }
@@ -246,29 +260,27 @@ void xjit_stats(const struct xjit *j, struct engine_stats *out)
 	out->jit_flushes = j->flushes;
 }
 
-static void dump_code(const uint8_t *p, size_t n, FILE *out)
+static void dump_code(uint64_t addr, const uint8_t *p, size_t n, FILE *out)
 {
 	ZydisDisassembledInstruction d;
 	for (size_t at = 0; at < n; at += d.info.length) {
-		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)p + at,
-							p + at, n - at, &d)))
+		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, addr + at, p + at, n - at,
+							&d)))
 			break;
-		fprintf(out, "    %p  %s\n", (const void *)(p + at), d.text);
+		fprintf(out, "  %16llx  %s\n", (unsigned long long)(addr + at), d.text);
 	}
 }
 
-void xjit_dump(const struct xjit *j, const struct xjit_block *t, uint64_t lin, FILE *out)
+void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, FILE *out)
 {
 	const struct xblock *b = t->x;
-	(void)j;
-	fprintf(out, "block %#llx, %u instructions, %s\n", (unsigned long long)lin, b->n,
-		t->user ? "user" : "supervisor");
-	for (unsigned i = 0; i < b->n; i++) {
-		fprintf(out, "  %#llx  body %p\n", (unsigned long long)lin, (void *)(uintptr_t)b->insn[i].fn);
-		lin += b->insn[i].len;
+	fprintf(out, "guest code, %u instructions, %s:\n", t->ninsns, t->user ? "user" : "supervisor");
+	for (unsigned i = 0; i < t->nparts; i++) {
+		const struct xblock *x = t->part[i].x;
+		dump_code(lin - b->off + x->off, guest + x->off, x->nbytes, out);
 	}
-	fprintf(out, "  hot:\n");
-	dump_code(t->hot, t->hot_size, out);
-	fprintf(out, "  cold:\n");
-	dump_code(t->cold, t->cold_size, out);
+	fprintf(out, "host code:\n");
+	dump_code((uintptr_t)t->hot, t->hot, t->hot_size, out);
+	fprintf(out, "out of line:\n");
+	dump_code((uintptr_t)t->cold, t->cold, t->cold_size, out);
 }

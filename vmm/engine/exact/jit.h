@@ -13,6 +13,8 @@
 
 /* Translated code stops this many steps before its limit at the latest; the interpreter does the rest. */
 #define XJIT_SLACK 128u
+/* Most instructions that are translated together. */
+#define XJIT_INSNS 96u
 
 struct xjit;
 struct xjit_block;
@@ -36,7 +38,7 @@ void xjit_break_added(struct xjit *j, uint64_t lin);
 /* All blocks are gone. */
 void xjit_flush(struct xjit *j);
 void xjit_stats(const struct xjit *j, struct engine_stats *out);
-/* Guest instructions and host code of a block, for people. */
-void xjit_dump(const struct xjit *j, const struct xjit_block *t, uint64_t lin, FILE *out);
+/* Guest instructions (guest: the page it is in, lin: where the block starts) and host code, for people. */
+void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, FILE *out);
 
 #endif

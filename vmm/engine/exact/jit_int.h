@@ -57,13 +57,25 @@ struct xjit_link {
 	bool user;
 };
 
+/* A decoded block that went into a translated one. */
+struct xjit_part {
+	struct xjit_part *next; /* of the same xblock */
+	struct xjit_block *t;
+	struct xblock *x;
+};
+
+/* Host code for decoded blocks that follow each other in one page: entered at the first, may be left
+ * anywhere. */
 struct xjit_block {
 	struct xblock *x;
+	struct xjit_part *part; /* nparts of them, in order; x is the first */
+	unsigned nparts, ninsns;
 	const uint8_t *entry;       /* flags saved in RAX */
 	const uint8_t *entry_flags; /* flags in EFLAGS */
 	const uint8_t *dead;        /* where the entry leads once the block is dropped */
 	struct xjit_link *in;
 	uint32_t hot_size, cold_size;
+	uint32_t runs; /* --jit=check */
 	const uint8_t *hot, *cold;
 	bool user;
 };
@@ -77,6 +89,7 @@ enum xjit_kind {
 	J_LEA, J_MOV_RI, J_PUSH_R, J_PUSH_I, J_POP_R, J_LEAVE,
 	J_SHIFT_CL, J_CMPXCHG, J_MUL, J_DIV, J_EXTEND, /* implicit operands */
 	J_BIT_MR,   /* BT and relatives, memory with a register offset */
+	J_JCC_ON, /* goes on in the same block where it is not taken (or, inverted, where it is) */
 	J_JMP, J_JCC, J_CALL, J_JMP_R, J_JMP_M, J_CALL_R, J_CALL_M, J_RET
 };
 enum { FL_NONE, FL_PART, FL_ALL }; /* flags written: none, some (the others stay), all six */
@@ -101,6 +114,7 @@ struct xjit_insn {
 	uint64_t imm;
 	uint16_t off;          /* in its page */
 	bool fl_live;          /* someone may look at the flags after it */
+	bool inverted;         /* J_JCC_ON: leaves if not taken */
 };
 
 void xjit_classify(const struct xinsn *z, const struct dinsn *d, struct xjit_insn *f);
@@ -110,7 +124,8 @@ bool xjit_exposes(const struct xjit_insn *f);
 /* ---- translating a block ---- */
 enum xjit_flags { F_NONE, F_HOST, F_SAVED, F_BOTH }; /* where the guest's flags are */
 
-#define XJIT_SITES (XBLOCK_MAX_INSNS * 4)
+#define XJIT_PARTS 12u
+#define XJIT_SITES (XJIT_INSNS * 4)
 struct xjit_site {
 	uint8_t *jump;   /* displacement in hot code */
 	uint8_t *resume; /* NULL: leaves the block */
@@ -122,8 +137,9 @@ enum { XS_BODY, XS_XMM };
 
 struct xtr {
 	struct xjit *j;
-	struct xblock *b;
-	struct xjit_block *out;
+	struct xblock *b;     /* the first */
+	struct xblock *part[XJIT_PARTS];
+	unsigned nparts, n;   /* n: instructions */
 	struct xasm hot, cold;
 	unsigned i;           /* instruction being translated */
 	const struct dinsn *d;
@@ -135,7 +151,8 @@ struct xtr {
 	bool user;
 	unsigned nsites;
 	struct xjit_site site[XJIT_SITES];
-	struct xjit_insn insn[XBLOCK_MAX_INSNS];
+	const struct dinsn *dinsn[XJIT_INSNS];
+	struct xjit_insn insn[XJIT_INSNS];
 };
 
 /* EFLAGS -> RAX, with only the bits of keep. */
@@ -190,13 +207,16 @@ struct xjit {
 	unsigned nblocks, blocks_max;
 	struct xjit_link *link;
 	unsigned nlinks, links_max;
+	struct xjit_part *part;
+	unsigned nparts, parts_max;
 	uint64_t translated, bytes, flushes, steps;
 	struct xtr tr;
 };
 struct xjit_link *xjit_link_new(struct xjit *j);
+/* Might an EXEC breakpoint be in the block, wherever it is mapped? */
+bool xjit_has_break(const struct xcpu *c, const struct xblock *b);
 
 /* jit_trans.c: emits at j->hot and j->cold; false: cannot be translated with profit. */
-bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, const uint8_t *bytes,
-		    bool user, struct xjit_block *out);
+bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, struct xjit_block *out);
 
 #endif

@@ -15,6 +15,7 @@
  * with the flags saved.
  */
 #include "jit_int.h"
+#include "run.h"
 
 /* ---- flags ---- */
 
@@ -70,9 +71,9 @@ void xtr_flags_written(struct xtr *t, const struct xjit_insn *f)
 void xtr_place(struct xtr *t, struct xasm *a, unsigned i)
 {
 	/* Offset in the page below, and above it what to add to limit - budget. */
-	const int adj = t->paid ? (int)i - (int)t->b->n : (int)i;
+	const int adj = t->paid ? (int)i - (int)t->n : (int)i;
 	a_mov_ri(a, S_1, (uint32_t)adj << 16 | t->insn[i].off);
-	a_mov_ri(a, S_2, (uint64_t)(uintptr_t)&t->b->insn[i]);
+	a_mov_ri(a, S_2, (uint64_t)(uintptr_t)t->dinsn[i]);
 }
 
 void xtr_site(struct xtr *t, uint8_t *jump, unsigned what)
@@ -199,15 +200,46 @@ static int64_t branch_off(const struct xtr *t)
 	return (int64_t)t->f->off + t->d->len + (int64_t)t->f->imm;
 }
 
+/* Instructions that were paid for, and are not done. */
+static void refund(struct xasm *a, unsigned unused)
+{
+	if (unused)
+		a_alu_mi(a, A_W, A_ADD, a_cpu(OFF(jit.budget)), (int32_t)unused);
+}
+
 /* To a target outside the page; a miss (which may be a bad address) is the body's. */
-static void exit_far(struct xtr *t, struct xasm *a, int64_t off)
+static void exit_far(struct xtr *t, struct xasm *a, int64_t off, unsigned unused)
 {
 	uint8_t *miss;
 	target_rcx(a, off);
 	miss = lookup(t, a);
+	refund(a, unused);
 	lookup_go(t, a);
 	a_patch(miss, a->p);
 	xtr_cold_body_end(t, a);
+}
+
+/* Out of line, flags in RAX: to an offset from the page that is not the way hot code goes. */
+static void exit_side(struct xtr *t, uint8_t *jump, int64_t off, unsigned unused)
+{
+	const enum xjit_flags fs = t->fs;
+	struct xasm *a = &t->cold;
+	a_patch(jump, a->p);
+	if (fs == F_HOST)
+		xtr_flags_capture(a, t->keep);
+	t->fs = F_SAVED;
+	if (same_page(off)) {
+		refund(a, unused);
+		exit_link(t, a_jmp(a), (uint16_t)off);
+	} else {
+		exit_far(t, a, off, unused);
+	}
+	t->fs = fs;
+}
+
+static unsigned next_off(const struct xtr *t)
+{
+	return (unsigned)t->f->off + t->d->len;
 }
 
 static void branch_jcc(struct xtr *t)
@@ -216,27 +248,19 @@ static void branch_jcc(struct xtr *t)
 	uint8_t *taken;
 	xtr_flags_load(t);
 	taken = a_jcc(&t->hot, t->d->cc);
-	if (same_page(off)) {
-		/* AF may be the host's: saved on each way out, as it has to be cleared. */
-		if (t->fs == F_HOST && t->keep != XF_ALL) {
-			struct xasm *a = &t->cold;
-			uint8_t *jump;
-			a_patch(taken, a->p);
-			xtr_flags_capture(a, t->keep);
-			jump = a_jmp(a);
-			t->fs = F_SAVED;
-			exit_link(t, jump, (uint16_t)off);
-			t->fs = F_HOST;
-		} else {
-			exit_link(t, taken, (uint16_t)off);
-		}
-	} else {
-		a_patch(taken, t->cold.p);
-		if (t->fs == F_HOST)
-			xtr_flags_capture(&t->cold, t->keep);
-		exit_far(t, &t->cold, off);
-	}
-	exit_next(t, (unsigned)t->f->off + t->d->len);
+	if (same_page(off) && !(t->fs == F_HOST && t->keep != XF_ALL))
+		exit_link(t, taken, (uint16_t)off);
+	else
+		exit_side(t, taken, off, 0);
+	exit_next(t, next_off(t));
+}
+
+/* Goes on with the next instruction of the block; the other way is out. */
+static void branch_jcc_on(struct xtr *t)
+{
+	const int64_t off = t->f->inverted ? (int64_t)next_off(t) : branch_off(t);
+	xtr_flags_load(t);
+	exit_side(t, a_jcc(&t->hot, t->d->cc ^ t->f->inverted), off, t->n - t->i - 1);
 }
 
 /* The return address goes to [RSP - 8]; RSP itself is the caller's business. Nothing else is changed. */
@@ -328,8 +352,11 @@ void xtr_branch(struct xtr *t)
 			exit_link(t, a_jmp(&t->hot), (uint16_t)branch_off(t));
 		} else {
 			xtr_flags_save(t);
-			exit_far(t, &t->hot, branch_off(t));
+			exit_far(t, &t->hot, branch_off(t), 0);
 		}
+		break;
+	case J_JCC_ON:
+		branch_jcc_on(t);
 		break;
 	case J_JCC:
 		branch_jcc(t);
@@ -353,7 +380,7 @@ void xtr_branch(struct xtr *t)
 static void flags_liveness(struct xtr *t)
 {
 	bool live = true;
-	for (unsigned i = t->b->n; i-- > 0;) {
+	for (unsigned i = t->n; i-- > 0;) {
 		struct xjit_insn *f = &t->insn[i];
 		f->fl_live = live;
 		if (f->fl_write == FL_ALL)
@@ -366,7 +393,7 @@ static void flags_liveness(struct xtr *t)
 /* Index of the instruction to pay in front of, or -1: pay at entry. */
 static int pay_at(const struct xtr *t)
 {
-	for (unsigned i = 0; i < t->b->n; i++) {
+	for (unsigned i = 0; i < t->n; i++) {
 		const struct xjit_insn *f = &t->insn[i];
 		if (f->fl_read || f->fl_write == FL_PART || xjit_exposes(f))
 			return -1;
@@ -379,30 +406,31 @@ static int pay_at(const struct xtr *t)
 /* ahead: instructions of the block that are done when this point is reached. */
 static void pay(struct xtr *t, unsigned ahead, bool tail)
 {
-	const int32_t n = (int32_t)t->b->n;
+	const int32_t n = (int32_t)t->n;
 	struct xasm *a = &t->cold;
 	a_alu_mi(&t->hot, A_W, A_SUB, a_cpu(OFF(jit.budget)), n);
 	a_patch(a_jcc(&t->hot, CC_S), a->p);
 	a_alu_mi(a, A_W, A_ADD, a_cpu(OFF(jit.budget)), n - (int32_t)ahead);
 	a_mov_ri(a, S_1, t->insn[ahead].off);
-	a_mov_ri(a, S_2, tail ? (uint64_t)(uintptr_t)&t->b->insn[ahead] : 0);
+	a_mov_ri(a, S_2, tail ? (uint64_t)(uintptr_t)t->dinsn[ahead] : 0);
 	a_patch(a_jmp(a), tail ? t->j->th.tail : t->j->th.exit);
 	t->paid = true;
 }
 
 static bool is_branch(unsigned kind)
 {
-	return kind >= J_JMP;
+	return kind >= J_JCC_ON;
 }
 
-/* Classifies all; false: nothing in it would run as host code. */
-static bool classify_all(struct xtr *t, const struct xcpu *c, const uint8_t *bytes)
+/* Appends the instructions of one decoded block. How many of them run as host code. */
+static unsigned part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
 {
-	unsigned off = t->b->off, native = 0;
+	const uint8_t *bytes = mem_page_host(c->e->cfg.mem, b->page);
+	unsigned off = b->off, native = 0;
 	struct xinsn z;
-	for (unsigned i = 0; i < t->b->n; i++) {
-		const struct dinsn *d = &t->b->insn[i];
-		struct xjit_insn *f = &t->insn[i];
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct dinsn *d = &b->insn[i];
+		struct xjit_insn *f = &t->insn[t->n];
 		if (xdecode_view(t->j->decoder, bytes + off, RV_PAGE_SIZE - off, c->mode, &z)) {
 			xjit_classify(&z, d, f);
 		} else {
@@ -410,14 +438,83 @@ static bool classify_all(struct xtr *t, const struct xcpu *c, const uint8_t *byt
 			f->kind = J_BODY;
 		}
 		f->off = (uint16_t)off;
+		t->dinsn[t->n++] = d;
 		native += f->kind != J_BODY;
 		off += d->len;
+	}
+	t->part[t->nparts++] = b;
+	return native;
+}
+
+/* The decoded block at an offset of this page, if it may follow in the same host code. */
+static struct xblock *part_at(const struct xtr *t, const struct xcpu *c, int64_t off)
+{
+	struct xblock *b;
+	if (!same_page(off))
+		return NULL;
+	b = xblocks_find(c->e->blocks, t->b->page, (unsigned)off, t->b->mode);
+	if (!b || b->page2 != MEM_NO_PAGE || t->n + b->n > XJIT_INSNS || t->nparts == XJIT_PARTS ||
+	    xjit_has_break(c, b))
+		return NULL;
+	for (unsigned i = 0; i < t->nparts; i++)
+		if (t->part[i] == b)
+			return NULL; /* a loop: jump */
+	return b;
+}
+
+/* What is likely to follow the last part; NULL: the host code ends here. Turns the branch into one that
+ * goes on. */
+static struct xblock *part_next(struct xtr *t, const struct xcpu *c)
+{
+	const struct dinsn *d = t->dinsn[t->n - 1];
+	struct xjit_insn *f = &t->insn[t->n - 1];
+	const int64_t next = (int64_t)f->off + d->len;
+	const int64_t target = next + (int64_t)f->imm;
+	struct xblock *b, *other;
+	switch (f->kind) {
+	case J_JMP:
+		b = part_at(t, c, target);
+		if (b)
+			f->kind = J_NOP;
+		return b;
+	case J_JCC:
+		if (target <= f->off)
+			return NULL; /* back: mostly taken, and both ways are cheap where the code ends */
+		b = part_at(t, c, next);
+		other = part_at(t, c, target);
+		if (other && (!b || other->heat > b->heat)) {
+			b = other;
+			f->inverted = true;
+		}
+		if (b)
+			f->kind = J_JCC_ON;
+		return b;
+	case J_BODY:
+		return NULL;
+	default:
+		return f->kind >= J_JCC_ON ? NULL : part_at(t, c, next);
+	}
+}
+
+/* False: nothing in it would run as host code. */
+static bool parts_collect(struct xtr *t, const struct xcpu *c)
+{
+	unsigned native = 0;
+	struct xblock *b = t->b;
+	t->nparts = t->n = 0;
+	while (b) {
+		native += part_add(t, c, b);
+		b = part_next(t, c);
 	}
 	return native != 0;
 }
 
-bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, const uint8_t *bytes,
-		    bool user, struct xjit_block *out)
+static unsigned next_last(const struct xtr *t)
+{
+	return (unsigned)t->insn[t->n - 1].off + t->dinsn[t->n - 1]->len;
+}
+
+bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, struct xjit_block *out)
 {
 	struct xtr *t = &j->tr;
 	int first;
@@ -425,13 +522,12 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, cons
 
 	t->j = j;
 	t->b = b;
-	t->out = out;
 	t->hot.p = j->hot;
-	t->user = user;
+	t->user = c->user;
 	t->nsites = 0;
 	t->paid = t->xmm_known = false;
 	t->keep = XF_ALL;
-	if (!classify_all(t, c, bytes))
+	if (!parts_collect(t, c))
 		return false;
 	t->cold.p = j->cold;
 	flags_liveness(t);
@@ -453,17 +549,17 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, cons
 		out->entry = t->hot.p;
 		t->fs = F_NONE;
 	}
-	for (t->i = 0; t->i < b->n; t->i++) {
-		t->d = &b->insn[t->i];
+	for (t->i = 0; t->i < t->n; t->i++) {
+		t->d = t->dinsn[t->i];
 		t->f = &t->insn[t->i];
 		if ((int)t->i == first)
 			pay(t, t->i, true);
 		if (is_branch(t->f->kind)) {
 			xtr_branch(t);
-			left = true;
-			break;
+			left = t->i + 1 == t->n;
+			continue;
 		}
-		if (t->f->kind == J_BODY && t->i + 1 == b->n) {
+		if (t->f->kind == J_BODY && t->i + 1 == t->n) {
 			xtr_flags_save(t);
 			xtr_cold_body_end(t, &t->hot);
 			left = true;
@@ -472,10 +568,16 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, cons
 		xtr_op(t);
 	}
 	if (!left)
-		exit_next(t, (unsigned)b->off + b->nbytes);
+		exit_next(t, next_last(t));
 	sites_emit(t, first < 0, first < 0 ? 0 : (unsigned)first);
 	out->x = b;
-	out->user = user;
+	out->user = t->user;
+	out->ninsns = t->n;
+	out->nparts = t->nparts;
+	out->part = &j->part[j->nparts];
+	j->nparts += t->nparts;
+	for (unsigned i = 0; i < t->nparts; i++)
+		out->part[i] = (struct xjit_part){ .t = out, .x = t->part[i] };
 	out->hot = j->hot;
 	out->hot_size = (uint32_t)(t->hot.p - j->hot);
 	out->cold = j->cold;

@@ -479,7 +479,7 @@ static void entry_mark(struct xcpu *c, uint64_t page, uint8_t *host, uint64_t bi
 	struct guest_mem *m = xcpu_mem(c);
 	if (mem_page_flags(m, page) & MEM_PAGE_CODE)
 		xblock_write(c, page, (unsigned)((uintptr_t)host & (RV_PAGE_SIZE - 1)), 1);
-	mem_page_touch(m, page);
+	xpage_touch(c, page);
 	*host = (uint8_t)(*host | bits);
 }
 

@@ -38,6 +38,15 @@ void xdevice_sync(struct xcpu *c)
 {
 	vclock_set_icount(c->e->cfg.clock, c->icount);
 	c->leave = true;
+	if (unlikely(c->e->check != NULL))
+		xcheck_device(c->e->check);
+}
+
+void xpage_touch(struct xcpu *c, uint64_t page)
+{
+	if (unlikely(c->e->check != NULL))
+		xcheck_page(c->e->check, c, page);
+	mem_page_touch(c->e->cfg.mem, page);
 }
 
 uint64_t xtsc(struct xcpu *c)
@@ -107,18 +116,6 @@ static inline struct exact_run_of exact_block(struct exact *e, struct xcpu *c)
 	return exact_block_find(e, c, lin, j);
 }
 
-static inline void exact_insns(struct xcpu *c, const struct dinsn *d, const struct dinsn *end)
-{
-	c->leave = false;
-	do {
-		c->r[XR_NEXT] = c->rip + d->len;
-		d->fn(c, d);
-		c->rip = c->r[XR_NEXT];
-		c->icount++;
-		d++;
-	} while (likely(d != end && !c->leave));
-}
-
 /* Outside 64-bit mode a fetch past the code segment's limit is #GP(0) (SDM vol. 3, 5.3). Returns how
  * many of the block's instructions lie within. */
 static unsigned exact_within_limit(struct xcpu *c, const struct xblock *b, unsigned n)
@@ -152,7 +149,7 @@ static uint64_t exact_insn_breakpoint(const struct xcpu *c)
 /* The vCPU's own limit: this run()'s, or none left after a watchpoint. */
 static void exact_until_reset(const struct exact *e, struct xcpu *c)
 {
-	c->until = e->breaks.hit ? 0 : e->until;
+	c->until = e->breaks.hit || e->status != RV_OK ? 0 : e->until;
 }
 
 /* One instruction, or one iteration of a repeated one, with all that single steps, shadows, debug
@@ -296,16 +293,32 @@ static inline bool exact_translated(struct exact *e, struct xcpu *c, struct xblo
 {
 	struct xjit_block *t;
 	/* Enough for any first block, so that there is progress. */
-	if (c->until - c->icount < XJIT_SLACK + XBLOCK_MAX_INSNS || !(c->mode & XMODE_64) || c->checks)
+	if (c->until - c->icount < XJIT_SLACK + XJIT_INSNS || !(c->mode & XMODE_64) || c->checks)
 		return false;
 	t = xjit_code(e->jit, c, b);
 	if (!t)
 		return false;
-	xjit_run(e->jit, c, t, c->rip, c->until - XJIT_SLACK);
-	if (c->jit.tail)
-		exact_insns(c, c->jit.tail, c->jit.tail + 1);
+	if (unlikely(e->check != NULL)) {
+		e->status = xcheck_run(e, c, t);
+	} else {
+		xjit_run(e->jit, c, t, c->rip, c->until - XJIT_SLACK);
+		if (c->jit.tail)
+			exact_insns(c, c->jit.tail, c->jit.tail + 1);
+	}
 	exact_until_reset(e, c);
 	return true;
+}
+
+void exact_interpret(struct exact *e, struct xcpu *c, icount_t until)
+{
+	c->until = until;
+	while (c->icount < until && !exact_is_slow(c) && c->s.activity == CPU_RUNNING) {
+		struct exact_run_of r = exact_block(e, c);
+		uint64_t n = until - c->icount;
+		if (r.n == 0)
+			return;
+		exact_insns(c, r.block->insn, r.block->insn + (n < r.n ? n : r.n));
+	}
 }
 
 static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
@@ -376,6 +389,7 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 
 	c->icount = vclock_icount(e->cfg.clock);
 	e->until = until;
+	e->status = RV_OK;
 	e->breaks.hit = false;
 	exact_until_reset(e, c);
 	if (e->epoch_seen != mem_epoch(e->cfg.mem)) {
@@ -392,6 +406,8 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	e->steps += c->icount;
 	vclock_set_icount(e->cfg.clock, c->icount);
 	memset(stop, 0, sizeof(*stop));
+	if (e->status != RV_OK)
+		return e->status;
 	if (e->breaks.hit) {
 		reason = ENGINE_EXIT_DEBUG;
 		stop->break_kind = e->breaks.hit_kind;
@@ -496,6 +512,29 @@ static void exact_stats(const struct engine *engine, struct engine_stats *out)
 	}
 }
 
+static int exact_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, FILE *out)
+{
+	struct exact *e = (struct exact *)engine;
+	struct xcpu *c = e->cpu[vcpu];
+	const struct xblock *b;
+	uint64_t page;
+	gpa_t gpa;
+	bool any = false;
+	if (!e->jit)
+		return RV_ENOTSUP;
+	if (xmmu_translate_debug(c, va, &gpa) != RV_OK ||
+	    (page = mem_page_of(e->cfg.mem, gpa)) == MEM_NO_PAGE)
+		return RV_ENOENT;
+	b = xblocks_find(e->blocks, page, gpa & (RV_PAGE_SIZE - 1), XMODE_64);
+	for (unsigned user = 0; b && user < 2; user++) {
+		if (!b->jit[user])
+			continue;
+		xjit_dump(b->jit[user], va, mem_page_host(e->cfg.mem, page), out);
+		any = true;
+	}
+	return any ? RV_OK : RV_ENOENT;
+}
+
 static void exact_destroy(struct engine *engine)
 {
 	struct exact *e = (struct exact *)engine;
@@ -508,6 +547,7 @@ static void exact_destroy(struct engine *engine)
 	}
 	xblocks_destroy(e->blocks);
 	xjit_destroy(e->jit);
+	xcheck_destroy(e->check);
 	free(e);
 }
 
@@ -526,6 +566,8 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 		exact_destroy((struct engine *)e);
 		return rc;
 	}
+	if (cfg->jit == ENGINE_JIT_CHECK && xcheck_create(&e->check) != RV_OK)
+		goto fail;
 	if (xblocks_create(&e->blocks, cfg->mem, e->jit) != RV_OK)
 		goto fail;
 	for (unsigned i = 0; i < cfg->ncpus; i++) {
@@ -570,5 +612,6 @@ const struct engine_ops engine_exact_ops = {
 	.break_filter = exact_break_filter,
 	.translate = exact_translate,
 	.flush = exact_flush,
+	.jit_dump = exact_jit_dump,
 	.stats = exact_stats,
 };

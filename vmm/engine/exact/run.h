@@ -6,6 +6,7 @@
 #include "block.h"
 #include "breaks.h"
 #include "jit.h"
+#include "jit_check.h"
 
 /* Jump cache: linear RIP -> block, for the current mappings of a vCPU. */
 #define XJUMP_BITS 12u
@@ -20,6 +21,8 @@ struct exact {
 	struct engine_cfg cfg;
 	struct xblocks *blocks;
 	struct xjit *jit; /* NULL: the interpreter alone */
+	struct xcheck *check; /* or NULL */
+	int status;       /* what run() returns */
 	uint32_t epoch_seen;
 	uint64_t steps;
 	const bool *moved, *attention;
@@ -28,5 +31,21 @@ struct exact {
 	struct xcpu *cpu[CPU_MAX];
 	struct xjump *jump[CPU_MAX];
 };
+
+/* The instructions from d up to end, or fewer: c->leave. */
+static inline void exact_insns(struct xcpu *c, const struct dinsn *d, const struct dinsn *end)
+{
+	c->leave = false;
+	do {
+		c->r[XR_NEXT] = c->rip + d->len;
+		d->fn(c, d);
+		c->rip = c->r[XR_NEXT];
+		c->icount++;
+		d++;
+	} while (likely(d != end && !c->leave));
+}
+
+/* Instructions alone, no events, by the interpreter: up to `until`, or to what only the loop can do. */
+void exact_interpret(struct exact *e, struct xcpu *c, icount_t until);
 
 #endif

@@ -418,6 +418,15 @@ static void kvm_engine_stats(const struct engine *engine, struct engine_stats *o
 	out->steps = ((const struct kvm *)engine)->steps;
 }
 
+static int kvm_engine_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, FILE *out)
+{
+	(void)engine;
+	(void)vcpu;
+	(void)va;
+	(void)out;
+	return RV_ENOTSUP;
+}
+
 const struct engine_ops engine_kvm_ops = {
 	.name = "kvm",
 	.caps = ENGINE_CAP_STEP,
@@ -432,5 +441,6 @@ const struct engine_ops engine_kvm_ops = {
 	.break_skip = kvm_engine_break_skip,
 	.translate = kvm_engine_translate,
 	.flush = kvm_engine_flush,
+	.jit_dump = kvm_engine_jit_dump,
 	.stats = kvm_engine_stats,
 };
