@@ -102,6 +102,7 @@ bool break_list_in_space(const struct break_list *l)
 bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 		       struct debug_stop *stop)
 {
+	gpa_t gpa;
 	if (!break_list_in_space(l))
 		return false;
 	for (size_t i = 0; i < l->n; i++) {
@@ -112,6 +113,9 @@ bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 		if (exec ? b->addr != es->break_addr : es->break_addr - b->addr >= b->len)
 			continue;
 		if (b->cond.test && !b->cond.test(b->cond.ctx, 0))
+			continue;
+		/* Where nothing is mapped nothing is executed (engine_ops.break_filter). */
+		if (exec && machine_translate(l->machine, 0, b->addr, &gpa) != RV_OK)
 			continue;
 		*stop = (struct debug_stop){ .reason = DEBUG_STOP_BREAK,
 					     .kind = b->kind,

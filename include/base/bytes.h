@@ -50,6 +50,8 @@ struct bytes {
 void bytes_fini(struct bytes *b);
 void bytes_clear(struct bytes *b); /* len = 0, keeps the memory */
 void bytes_put(struct bytes *b, const void *data, size_t len);
+/* printf-like text of at most 1023 bytes, without the final NUL. */
+void bytes_put_text(struct bytes *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void bytes_put_u8(struct bytes *b, uint8_t v);
 void bytes_put_u16(struct bytes *b, uint16_t v);
 void bytes_put_u32(struct bytes *b, uint32_t v);

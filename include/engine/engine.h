@@ -7,8 +7,7 @@
 #ifndef RV_ENGINE_ENGINE_H
 #define RV_ENGINE_ENGINE_H
 
-#include <stdio.h>
-
+#include "base/bytes.h"
 #include "bus/bus.h"
 #include "clock/clock.h"
 #include "cpu/state.h"
@@ -105,7 +104,8 @@ struct engine_ops {
 	/*
 	 * hit(ctx, stop) is asked at each hit, before run() would return for it: the clock's icount is
 	 * exact, get_state() and translate() may be called and nothing else. False: run() goes on as if
-	 * there were no breakpoint. An instruction that touches several watchpoints asks for each until
+	 * there were no breakpoint. An EXEC breakpoint is a hit only where its address is mapped, which is
+	 * looked up behind this question: who does more than to answer must ask translate(). An instruction that touches several watchpoints asks for each until
 	 * one says true. NULL: run() returns at every hit. With ENGINE_CAP_BREAK.
 	 */
 	void (*break_filter)(struct engine *e, bool (*hit)(void *ctx, const struct engine_stop *stop),
@@ -114,9 +114,9 @@ struct engine_ops {
 	int (*translate)(struct engine *e, unsigned vcpu, uint64_t va, gpa_t *gpa);
 	/* RAM was changed behind the engine (restore): drop everything derived from it. */
 	void (*flush)(struct engine *e);
-	/* For people: the guest code at va (as translate() finds it) and the host code made of it. RV_ENOENT
+	/* Text for people: the guest code at va (as translate() finds it) and the host code made of it. RV_ENOENT
 	 * if there is none, RV_ENOTSUP for engines without. */
-	int (*jit_dump)(struct engine *e, unsigned vcpu, uint64_t va, FILE *out);
+	int (*jit_dump)(struct engine *e, unsigned vcpu, uint64_t va, struct bytes *out);
 	void (*stats)(const struct engine *e, struct engine_stats *out);
 };
 

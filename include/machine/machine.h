@@ -103,8 +103,8 @@ void machine_cpu_state(const struct machine *m, unsigned vcpu, struct cpu_state 
 unsigned machine_ncpus(const struct machine *m);
 struct guest_mem *machine_mem(struct machine *m);
 void machine_stats(const struct machine *m, struct engine_stats *out);
-/* For people: a block of vCPU 0 as translated, see engine_ops.jit_dump. */
-int machine_jit_dump(struct machine *m, uint64_t va, FILE *out);
+/* Text for people: a block of vCPU 0 as translated, see engine_ops.jit_dump. */
+int machine_jit_dump(struct machine *m, uint64_t va, struct bytes *out);
 
 /* The state digest (README "Words"): RAM, vCPUs, clock, devices. */
 struct digest128 machine_digest(struct machine *m);

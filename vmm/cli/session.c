@@ -525,8 +525,12 @@ static int run_debugged(struct session *s, struct machine_result *result)
 
 static void show_block(struct session *s)
 {
-	int rc = machine_jit_dump(s->machine, s->jit.dump, stderr);
+	struct bytes text = { 0 };
+	int rc = machine_jit_dump(s->machine, s->jit.dump, &text);
 
+	if (text.len)
+		fwrite(text.data, 1, text.len, stderr);
+	bytes_fini(&text);
 	if (rc)
 		rv_log(RV_LOG_WARN, "--jit-dump: %s",
 		       rc == RV_ENOENT ? "no translated block begins there" : "nothing is translated");

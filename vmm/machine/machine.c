@@ -529,7 +529,7 @@ void machine_stats(const struct machine *m, struct engine_stats *out)
 	m->ops->stats(m->engine, out);
 }
 
-int machine_jit_dump(struct machine *m, uint64_t va, FILE *out)
+int machine_jit_dump(struct machine *m, uint64_t va, struct bytes *out)
 {
 	return m->ops->jit_dump(m->engine, 0, va, out);
 }

@@ -178,8 +178,9 @@ bool xbreaks_exec_stop(struct xcpu *c, uint64_t lin)
 {
 	struct xbreaks *k = c->breaks;
 	gpa_t gpa;
+	/* The walk comes last: a filter mostly says no. */
 	if (!k->nexec || c->icount == k->skip || !xbreaks_exec_at(k, lin) ||
-	    xmmu_translate_debug(c, lin, &gpa) != RV_OK || !hit_wanted(c, ENGINE_BREAK_EXEC, lin))
+	    !hit_wanted(c, ENGINE_BREAK_EXEC, lin) || xmmu_translate_debug(c, lin, &gpa) != RV_OK)
 		return false;
 	hit_record(k, ENGINE_BREAK_EXEC, lin);
 	return true;

@@ -260,27 +260,27 @@ void xjit_stats(const struct xjit *j, struct engine_stats *out)
 	out->jit_flushes = j->flushes;
 }
 
-static void dump_code(uint64_t addr, const uint8_t *p, size_t n, FILE *out)
+static void dump_code(uint64_t addr, const uint8_t *p, size_t n, struct bytes *out)
 {
 	ZydisDisassembledInstruction d;
 	for (size_t at = 0; at < n; at += d.info.length) {
 		if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, addr + at, p + at, n - at,
 							&d)))
 			break;
-		fprintf(out, "  %16llx  %s\n", (unsigned long long)(addr + at), d.text);
+		bytes_put_text(out, "  %16llx  %s\n", (unsigned long long)(addr + at), d.text);
 	}
 }
 
-void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, FILE *out)
+void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, struct bytes *out)
 {
 	const struct xblock *b = t->x;
-	fprintf(out, "guest code, %u instructions, %s:\n", t->ninsns, t->user ? "user" : "supervisor");
+	bytes_put_text(out, "guest code, %u instructions, %s:\n", t->ninsns, t->user ? "user" : "supervisor");
 	for (unsigned i = 0; i < t->nparts; i++) {
 		const struct xblock *x = t->part[i].x;
 		dump_code(lin - b->off + x->off, guest + x->off, x->nbytes, out);
 	}
-	fprintf(out, "host code:\n");
+	bytes_put_text(out, "host code:\n");
 	dump_code((uintptr_t)t->hot, t->hot, t->hot_size, out);
-	fprintf(out, "out of line:\n");
+	bytes_put_text(out, "out of line:\n");
 	dump_code((uintptr_t)t->cold, t->cold, t->cold_size, out);
 }

@@ -7,8 +7,7 @@
 #ifndef RV_EXACT_JIT_H
 #define RV_EXACT_JIT_H
 
-#include <stdio.h>
-
+#include "base/bytes.h"
 #include "block.h"
 
 /* Translated code stops this many steps before its limit at the latest; the interpreter does the rest. */
@@ -39,6 +38,6 @@ void xjit_break_added(struct xjit *j, uint64_t lin);
 void xjit_flush(struct xjit *j);
 void xjit_stats(const struct xjit *j, struct engine_stats *out);
 /* Guest instructions (guest: the page it is in, lin: where the block starts) and host code, for people. */
-void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, FILE *out);
+void xjit_dump(const struct xjit_block *t, uint64_t lin, const uint8_t *guest, struct bytes *out);
 
 #endif

@@ -11,8 +11,10 @@
 
 #include "base/types.h"
 
-enum { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_R9, H_R10, H_R11, H_R12, H_R13,
-       H_R14, H_R15 };
+enum {
+	H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI,
+	H_R8, H_R9, H_R10, H_R11, H_R12, H_R13, H_R14, H_R15
+};
 
 /* Encoding word: opcode in bits 0-7, map (0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A) in 8-9, mandatory or
  * size prefix in 16-23, and: */

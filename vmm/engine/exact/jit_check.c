@@ -151,42 +151,50 @@ static bool states_equal(struct xcheck *k, const struct outcome *a, const struct
 	return k->a.len == k->b.len && !memcmp(k->a.data, k->b.data, k->a.len);
 }
 
-static void outcome_print(const char *name, const struct outcome *o)
+static void outcome_text(struct bytes *out, const char *name, const struct outcome *o)
 {
 	static const char *const reg[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
 					     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
-	fprintf(stderr, "%s: icount %llu rip %#llx rflags %#llx cr2 %#llx mxcsr %#x", name,
+	bytes_put_text(out, "%s: icount %llu rip %#llx rflags %#llx cr2 %#llx mxcsr %#x", name,
 		(unsigned long long)o->icount, (unsigned long long)o->s.rip,
 		(unsigned long long)o->s.rflags, (unsigned long long)o->s.cr2, o->s.mxcsr);
 	if (o->fault)
-		fprintf(stderr, " fault %u error %#x", o->vector, o->err);
+		bytes_put_text(out, " fault %u error %#x", o->vector, o->err);
 	for (unsigned i = 0; i < 16; i++)
-		fprintf(stderr, "%s%s %#llx", i % 4 ? " " : "\n  ", reg[i],
+		bytes_put_text(out, "%s%s %#llx", i % 4 ? " " : "\n  ", reg[i],
 			(unsigned long long)o->s.gpr[i]);
 	for (unsigned i = 0; i < 16; i++)
-		fprintf(stderr, "%sxmm%u %016llx%016llx", i % 2 ? " " : "\n  ", i,
+		bytes_put_text(out, "%sxmm%u %016llx%016llx", i % 2 ? " " : "\n  ", i,
 			(unsigned long long)o->s.xmm[i].hi, (unsigned long long)o->s.xmm[i].lo);
-	fprintf(stderr, "\n");
+	bytes_put_text(out, "\n");
 }
 
-static void difference_print(struct exact *e, struct xcpu *c, const struct xjit_block *t, uint64_t lin,
+static void difference_log(struct exact *e, struct xcpu *c, const struct xjit_block *t, uint64_t lin,
 			     const struct outcome *a, const struct outcome *b, int page)
 {
-	const struct xcheck *k = e->check;
-	rv_log(RV_LOG_ERROR, "--jit=check: translated code differs from the interpreter at %#llx",
-	       (unsigned long long)lin);
-	outcome_print("translated", a);
-	outcome_print("interpreted", b);
+	struct xcheck *k = e->check;
+	struct bytes *out = &k->a;
+	out->len = 0;
+	bytes_put_text(out, "--jit=check: translated code differs from the interpreter at %#llx\n",
+		       (unsigned long long)lin);
+	outcome_text(out, "translated", a);
+	outcome_text(out, "interpreted", b);
 	if (page >= 0) {
 		const uint8_t *got = mem_page_host(xcpu_mem(c), k->log[page].page);
 		for (unsigned i = 0; i < RV_PAGE_SIZE; i++)
 			if (k->log[page].after[i] != got[i])
-				fprintf(stderr, "RAM %#llx: translated %02x, interpreted %02x\n",
+				bytes_put_text(out, "RAM %#llx: translated %02x, interpreted %02x\n",
 					(unsigned long long)(mem_page_gpa(xcpu_mem(c),
 									  k->log[page].page) + i),
 					k->log[page].after[i], got[i]);
 	}
-	xjit_dump(t, lin, mem_page_host(xcpu_mem(c), t->x->page), stderr);
+	xjit_dump(t, lin, mem_page_host(xcpu_mem(c), t->x->page), out);
+	for (const char *p = (const char *)out->data, *end = p + out->len, *nl; p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (!nl)
+			break;
+		rv_log(RV_LOG_ERROR, "%.*s", (int)(nl - p), p);
+	}
 }
 
 /* Only the first block may be paid for: it ends at the next one's toll. */
@@ -232,7 +240,7 @@ int xcheck_run(struct exact *e, struct xcpu *c, struct xjit_block *t)
 		page = pages_differ(k, c, touched);
 		if (page >= 0 || !states_equal(k, &a, &b)) {
 			k->on = false;
-			difference_print(e, c, t, lin, &a, &b, page);
+			difference_log(e, c, t, lin, &a, &b, page);
 			memcpy(&c->fault, &outer, sizeof(outer));
 			return RV_EDIVERGED;
 		}

@@ -512,7 +512,7 @@ static void exact_stats(const struct engine *engine, struct engine_stats *out)
 	}
 }
 
-static int exact_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, FILE *out)
+static int exact_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, struct bytes *out)
 {
 	struct exact *e = (struct exact *)engine;
 	struct xcpu *c = e->cpu[vcpu];
@@ -562,11 +562,14 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 	xbreaks_init(&e->breaks);
 	e->moved = vclock_moved_flag(cfg->clock);
 	e->attention = bus_attention(cfg->bus);
-	if (cfg->jit != ENGINE_JIT_OFF && (rc = xjit_create(&e->jit, cfg->code_cache, err)) != RV_OK) {
+#ifdef RV_FORCE_JIT /* the whole suite in one mode: see CMakeLists.txt */
+	e->cfg.jit = RV_FORCE_JIT;
+#endif
+	if (e->cfg.jit != ENGINE_JIT_OFF && (rc = xjit_create(&e->jit, cfg->code_cache, err)) != RV_OK) {
 		exact_destroy((struct engine *)e);
 		return rc;
 	}
-	if (cfg->jit == ENGINE_JIT_CHECK && xcheck_create(&e->check) != RV_OK)
+	if (e->cfg.jit == ENGINE_JIT_CHECK && xcheck_create(&e->check) != RV_OK)
 		goto fail;
 	if (xblocks_create(&e->blocks, cfg->mem, e->jit) != RV_OK)
 		goto fail;

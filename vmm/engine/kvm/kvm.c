@@ -418,7 +418,7 @@ static void kvm_engine_stats(const struct engine *engine, struct engine_stats *o
 	out->steps = ((const struct kvm *)engine)->steps;
 }
 
-static int kvm_engine_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, FILE *out)
+static int kvm_engine_jit_dump(struct engine *engine, unsigned vcpu, uint64_t va, struct bytes *out)
 {
 	(void)engine;
 	(void)vcpu;
