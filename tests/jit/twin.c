@@ -17,7 +17,7 @@
 
 #define PAGES	      (JIT_RAM / RV_PAGE_SIZE)
 #define START_ICOUNT  1000u
-#define BUDGET_MIN    230u /* the engine runs translated code only if this much is left */
+#define BUDGET_MIN    360u /* the engine runs translated code only if this much is left */
 #define MAX_SEGMENTS  600u
 #define MAX_PAUSES    24u /* halts and breakpoints of one run */
 #define FULL_INTERVAL 64u /* cases between two comparisons of all RAM */

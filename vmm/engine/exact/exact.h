@@ -106,7 +106,8 @@ enum xaccess { XACC_READ = 0, XACC_WRITE = 1, XACC_FETCH = 2 };
 #define XMODE_REAL 0x4u /* CR0.PE = 0 */
 
 /* Translated code: linear RIP -> host code. */
-#define XJIT_TARGETS 4096u
+#define XJIT_TARGETS 16384u
+#define XJIT_FILLED 1024u
 struct xjit_target {
 	uint64_t lin;
 	const uint8_t *code;
@@ -161,7 +162,9 @@ struct xcpu {
 		const struct dinsn *tail; /* flags are not valid until this one was interpreted */
 		uint32_t mxcsr;  /* the interpreter's own, 0x1f80 */
 		bool xmm_live;   /* XMM registers and MXCSR are the guest's */
-		uint8_t filled[2];        /* a table below holds something; bit 1: of the lower half */
+		unsigned nfilled[2];      /* slots filled in a table below; above XJIT_FILLED: unknown ones */
+		bool low;                 /* the supervisor's table holds addresses of the lower half */
+		uint16_t filled[2][XJIT_FILLED];
 		uint32_t gen, gen_high;   /* tlb_gen* they were filled under ... */
 		uint64_t cache;           /* ... and which filling of the code cache */
 		struct xjit_target *target[2]; /* [user] linear RIP -> code; see xcpu_create() */

@@ -94,16 +94,36 @@ void xjit_flush(struct xjit *j)
 
 static void targets_clear(struct xcpu *c, unsigned user)
 {
-	if (!c->jit.filled[user])
-		return;
-	for (unsigned i = 0; i < XJIT_TARGETS; i++)
-		c->jit.target[user][i].lin = xjit_target_none(i);
-	c->jit.filled[user] = 0;
+	struct xjit_target *t = c->jit.target[user];
+	const unsigned n = c->jit.nfilled[user];
+	if (n <= XJIT_FILLED)
+		for (unsigned i = 0; i < n; i++)
+			t[c->jit.filled[user][i]].lin = xjit_target_none(c->jit.filled[user][i]);
+	else
+		for (unsigned i = 0; i < XJIT_TARGETS; i++)
+			t[i].lin = xjit_target_none(i);
+	c->jit.nfilled[user] = 0;
+	if (!user)
+		c->jit.low = false;
+}
+
+static void target_set(struct xcpu *c, uint64_t lin, const uint8_t *code)
+{
+	const unsigned slot = xjit_target_slot(lin);
+	struct xjit_target *t = &c->jit.target[c->user][slot];
+	if (t->lin == xjit_target_none(slot) && c->jit.nfilled[c->user] <= XJIT_FILLED) {
+		if (c->jit.nfilled[c->user] < XJIT_FILLED)
+			c->jit.filled[c->user][c->jit.nfilled[c->user]] = (uint16_t)slot;
+		c->jit.nfilled[c->user]++;
+	}
+	t->lin = lin;
+	t->code = code;
+	c->jit.low |= !c->user && !(lin >> 63);
 }
 
 void xjit_cpu_reset(struct xcpu *c)
 {
-	c->jit.filled[0] = c->jit.filled[1] = 1;
+	c->jit.nfilled[0] = c->jit.nfilled[1] = XJIT_FILLED + 1;
 	targets_clear(c, 0);
 	targets_clear(c, 1);
 	c->jit.mxcsr = 0x1f80;
@@ -121,7 +141,7 @@ static void targets_refresh(const struct xjit *j, struct xcpu *c)
 	if (likely(c->jit.gen == c->tlb_gen))
 		return;
 	targets_clear(c, 1);
-	if (c->jit.gen_high != c->tlb_gen_high || (c->jit.filled[0] & 2))
+	if (c->jit.gen_high != c->tlb_gen_high || c->jit.low)
 		targets_clear(c, 0);
 	c->jit.gen = c->tlb_gen;
 	c->jit.gen_high = c->tlb_gen_high;
@@ -231,16 +251,12 @@ void xjit_break_added(struct xjit *j, uint64_t lin)
 
 void xjit_run(struct xjit *j, struct xcpu *c, struct xjit_block *t, uint64_t lin, icount_t limit)
 {
-	struct xjit_target *slot;
 	const uint8_t *code = execmem_rx(&j->mem, t->entry);
 	const icount_t from = c->icount;
 	targets_refresh(j, c);
 	link_try(c->jit.link, t);
 	c->jit.link = NULL;
-	slot = &c->jit.target[c->user][xjit_target_slot(lin)];
-	slot->lin = lin;
-	slot->code = code;
-	c->jit.filled[c->user] |= (uint8_t)(lin >> 63 ? 1 : 3);
+	target_set(c, lin, code);
 	c->jit.page = lin & ~(uint64_t)(RV_PAGE_SIZE - 1);
 	c->jit.limit = limit;
 	c->jit.budget = (int64_t)(limit - c->icount);

@@ -11,7 +11,7 @@
 #include "block.h"
 
 /* Translated code stops this many steps before its limit at the latest; the interpreter does the rest. */
-#define XJIT_SLACK 128u
+#define XJIT_SLACK 256u
 /* Most instructions that are translated together. */
 #define XJIT_INSNS 96u
 

@@ -42,7 +42,7 @@ static inline unsigned xjit_target_slot(uint64_t lin)
 /* In an empty slot: an address that is looked for in another one. */
 static inline uint64_t xjit_target_none(unsigned slot)
 {
-	return slot ^ 1;
+	return slot == 0; /* 0 belongs to slot 0, 1 to slot 1 */
 }
 
 /* A direct jump within a page: to its own exit until the target has code. */
@@ -83,6 +83,7 @@ struct xjit_block {
 /* ---- what an instruction is (jit_class.c) ---- */
 enum xjit_kind {
 	J_BODY,     /* the interpreter's body */
+	J_REP,      /* the same, of a repeated string instruction: any number of steps */
 	J_NOP,
 	J_INT,      /* re-encoded with other registers: integer ... */
 	J_SSE,      /* ... and SSE */
@@ -191,6 +192,7 @@ struct xjit_thunks {
 	const uint8_t *tail;     /* ... R14: the instruction to interpret */
 	const uint8_t *body;     /* called with R14 = dinsn, ECX = place: mid-block, XMM as before */
 	const uint8_t *body_xmm_lost;
+	const uint8_t *body_rep;
 	const uint8_t *body_end; /* never returns */
 	const uint8_t *xmm_load; /* returns 5 bytes later if it must not be */
 };

@@ -334,7 +334,7 @@ static void op_body(struct xtr *t)
 {
 	xtr_flags_save(t);
 	xtr_place(t, &t->hot, t->i);
-	a_patch(a_call(&t->hot), t->j->th.body_xmm_lost);
+	a_patch(a_call(&t->hot), t->f->kind == J_REP ? t->j->th.body_rep : t->j->th.body_xmm_lost);
 	t->fs = F_SAVED;
 	t->xmm_known = false;
 }

@@ -138,12 +138,12 @@ static const uint8_t *exit_emit(struct xasm *a, int64_t slot, const uint8_t *lea
 	return at;
 }
 
-enum { BODY_MID, BODY_XMM_LOST, BODY_END };
+enum { BODY_MID, BODY_XMM_LOST, BODY_REP, BODY_END };
 
 static const uint8_t *body_emit(struct xasm *a, unsigned kind, const uint8_t *leave)
 {
 	const uint8_t *at = a->p;
-	uint8_t *out;
+	uint8_t *out, *again = NULL;
 	gprs_store(a);
 	flags_store(a);
 	/* icount = limit - budget + adj */
@@ -160,6 +160,11 @@ static const uint8_t *body_emit(struct xasm *a, unsigned kind, const uint8_t *le
 	a_rm(a, 0xb6u | A_MAP(1), H_RAX, a_at(S_2, offsetof(struct dinsn, len)));
 	a_rr(a, 0x03u | A_W, H_RAX, S_1);
 	a_rm(a, A_MOV_STORE, H_RAX, a_cpu(OFF_R(XR_NEXT)));
+	if (kind == BODY_REP) {
+		a_rm(a, A_MOV_STORE, H_RAX, a_cpu(OFF(jit.tmp[0])));
+		a_rm(a, A_MOV_LOAD, H_RAX, a_cpu(OFF(icount)));
+		a_rm(a, A_MOV_STORE, H_RAX, a_cpu(OFF(jit.tmp[1])));
+	}
 	byte_set(a, OFF(leave), 0);
 	xmm_store(a);
 	a_alu_ri(a, A_W, A_SUB, H_RSP, 8);
@@ -171,6 +176,15 @@ static const uint8_t *body_emit(struct xasm *a, unsigned kind, const uint8_t *le
 		a_rm(a, 0x80u, 7, a_cpu(OFF(leave)));
 		a8(a, 0);
 		out = a_jcc(a, CC_NZ);
+		if (kind == BODY_REP) {
+			/* Iterations are left; else all but one are still to be paid for. */
+			a_rm(a, A_MOV_LOAD, H_RAX, a_cpu(OFF_R(XR_NEXT)));
+			a_rm(a, 0x3bu | A_W, H_RAX, a_cpu(OFF(jit.tmp[0])));
+			again = a_jcc(a, CC_NZ);
+			a_rm(a, A_MOV_LOAD, H_RAX, a_cpu(OFF(jit.tmp[1])));
+			a_rm(a, 0x2bu | A_W, H_RAX, a_cpu(OFF(icount)));
+			a_rm(a, 0x01u | A_W, H_RAX, a_cpu(OFF(jit.budget)));
+		}
 		if (kind == BODY_MID)
 			xmm_reload(a);
 		else
@@ -179,6 +193,8 @@ static const uint8_t *body_emit(struct xasm *a, unsigned kind, const uint8_t *le
 		flags_fetch(a);
 		a8(a, 0xc3);
 		a_patch(out, a->p);
+		if (again)
+			a_patch(again, a->p);
 	}
 	/* The instruction is done, and the block with it. */
 	a_rm(a, A_MOV_LOAD, H_RAX, a_cpu(OFF_R(XR_NEXT)));
@@ -227,6 +243,7 @@ void xjit_thunks_emit(struct xjit *j, struct xasm *a, struct xjit_thunks *th)
 	th->tail = exit_emit(a, OFF(jit.tail), leave);
 	th->body = body_emit(a, BODY_MID, leave);
 	th->body_xmm_lost = body_emit(a, BODY_XMM_LOST, leave);
+	th->body_rep = body_emit(a, BODY_REP, leave);
 	th->body_end = body_emit(a, BODY_END, leave);
 	th->xmm_load = xmm_load_emit(a);
 	enter = execmem_rx(&j->mem, enter);

@@ -439,7 +439,7 @@ static unsigned part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
 		}
 		f->off = (uint16_t)off;
 		t->dinsn[t->n++] = d;
-		native += f->kind != J_BODY;
+		native += f->kind != J_BODY && f->kind != J_REP;
 		off += d->len;
 	}
 	t->part[t->nparts++] = b;
@@ -559,7 +559,7 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, stru
 			left = t->i + 1 == t->n;
 			continue;
 		}
-		if (t->f->kind == J_BODY && t->i + 1 == t->n) {
+		if ((t->f->kind == J_BODY || t->f->kind == J_REP) && t->i + 1 == t->n) {
 			xtr_flags_save(t);
 			xtr_cold_body_end(t, &t->hot);
 			left = true;
