@@ -158,6 +158,7 @@ struct xcpu {
 		icount_t limit;  /* icount when the budget was 0 */
 		uint64_t page;   /* linear address of the page it runs in */
 		uint64_t tmp[2];
+		const struct vcpu_pins *pins;
 		struct xjit_link *link;   /* the exit taken, if it can be made a jump */
 		const struct dinsn *tail; /* flags are not valid until this one was interpreted */
 		uint32_t mxcsr;  /* the interpreter's own, 0x1f80 */

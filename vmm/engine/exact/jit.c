@@ -157,11 +157,6 @@ static bool cache_full(const struct xjit *j)
 	       j->nparts + XJIT_PARTS > j->parts_max;
 }
 
-bool xjit_has_break(const struct xcpu *c, const struct xblock *b)
-{
-	return unlikely(c->breaks->nexec) && xbreaks_offset_in(c->breaks, b->off, b->nbytes);
-}
-
 struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
 {
 	struct xjit_block *t = b->jit[c->user];
@@ -177,18 +172,14 @@ struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
 		b->heat = XJIT_UNFIT;
 		return NULL;
 	}
-	if (xjit_has_break(c, b))
-		return NULL;
 	if (cache_full(j)) {
 		xblocks_code_forget(c->e->blocks);
 		cache_empty(j);
 	}
 	t = &j->block[j->nblocks];
 	memset(t, 0, sizeof(*t));
-	if (!xjit_translate(j, c, b, t)) {
-		b->heat = XJIT_UNFIT;
-		return NULL;
-	}
+	if (!xjit_translate(j, c, b, t))
+		return NULL; /* a breakpoint at its start */
 	j->nblocks++;
 	j->translated++;
 	for (unsigned i = 0; i < t->nparts; i++) {
@@ -239,7 +230,7 @@ void xjit_drop(struct xjit *j, struct xblock *b)
 	b->parts = NULL;
 }
 
-void xjit_break_added(struct xjit *j, uint64_t lin)
+void xjit_break_changed(struct xjit *j, uint64_t lin)
 {
 	const unsigned off = lin & (RV_PAGE_SIZE - 1);
 	for (unsigned i = 0; i < j->nparts; i++) {

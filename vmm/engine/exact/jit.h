@@ -31,9 +31,9 @@ struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b);
 void xjit_run(struct xjit *j, struct xcpu *c, struct xjit_block *t, uint64_t lin, icount_t limit);
 /* The block is no longer valid: its code is not entered any more. */
 void xjit_drop(struct xjit *j, struct xblock *b);
-/* An EXEC breakpoint is at lin from now on. Code is found by physical address, so all blocks that could
- * hold it go back to the interpreter, which knows linear addresses. */
-void xjit_break_added(struct xjit *j, uint64_t lin);
+/* An EXEC breakpoint at lin was set or cleared. Code is found by physical address, so all that could hold
+ * it is made anew, and ends in front of instructions that might have one: the loop in run.c knows. */
+void xjit_break_changed(struct xjit *j, uint64_t lin);
 /* All blocks are gone. */
 void xjit_flush(struct xjit *j);
 void xjit_stats(const struct xjit *j, struct engine_stats *out);

@@ -625,7 +625,7 @@ void xjit_classify(const struct xinsn *z, const struct dinsn *d, struct xjit_ins
 		const bool rep = z->insn.meta.category == ZYDIS_CATEGORY_STRINGOP &&
 				 (d->flags & (XD_REP | XD_REPNE));
 		memset(f, 0, sizeof(*f));
-		f->kind = rep ? J_REP : J_BODY;
+		f->kind = z->insn.mnemonic == ZYDIS_MNEMONIC_STI ? J_STI : rep ? J_REP : J_BODY;
 		f->fl_keep = XF_ALL;
 	}
 }

@@ -84,6 +84,7 @@ struct xjit_block {
 enum xjit_kind {
 	J_BODY,     /* the interpreter's body */
 	J_REP,      /* the same, of a repeated string instruction: any number of steps */
+	J_STI,
 	J_NOP,
 	J_INT,      /* re-encoded with other registers: integer ... */
 	J_SSE,      /* ... and SSE */
@@ -141,6 +142,8 @@ struct xtr {
 	struct xblock *b;     /* the first */
 	struct xblock *part[XJIT_PARTS];
 	unsigned nparts, n;   /* n: instructions */
+	unsigned stop_off;    /* if cut: offset of the next instruction */
+	bool cut;             /* the next one may have a breakpoint: back to the loop */
 	struct xasm hot, cold;
 	unsigned i;           /* instruction being translated */
 	const struct dinsn *d;
@@ -215,10 +218,8 @@ struct xjit {
 	struct xtr tr;
 };
 struct xjit_link *xjit_link_new(struct xjit *j);
-/* Might an EXEC breakpoint be in the block, wherever it is mapped? */
-bool xjit_has_break(const struct xcpu *c, const struct xblock *b);
 
-/* jit_trans.c: emits at j->hot and j->cold; false: cannot be translated with profit. */
+/* jit_trans.c: emits at j->hot and j->cold; false: there is nothing to translate. */
 bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, struct xjit_block *out);
 
 #endif

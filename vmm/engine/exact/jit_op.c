@@ -339,6 +339,21 @@ static void op_body(struct xtr *t)
 	t->xmm_known = false;
 }
 
+/*
+ * With nothing to take, the shadow of STI has no meaning beyond the next instruction, which is in this
+ * block: after it, or its fault, there is no shadow, and in between nobody looks. What its own device
+ * access may raise is taken after it. Else the body, and the loop in run.c.
+ */
+static void op_sti(struct xtr *t)
+{
+	struct xasm *a = &t->hot;
+	xtr_flags_save(t);
+	a_rm(a, A_MOV_LOAD, S_1, a_cpu(OFF(jit.pins)));
+	a_alu_mi(a, 0, A_CMP, a_at(S_1, 0), 0); /* NMI, INTR, INIT, SIPI: see run.c */
+	xtr_site(t, a_jcc(a, CC_NZ), XS_BODY);
+	a_alu_mi(a, 0, A_OR, a_cpu(OFF(s.rflags)), RFLAGS_IF);
+}
+
 void xtr_op(struct xtr *t)
 {
 	const unsigned first = t->nsites;
@@ -382,6 +397,9 @@ void xtr_op(struct xtr *t)
 		break;
 	case J_EXTEND:
 		op_extend(t);
+		break;
+	case J_STI:
+		op_sti(t);
 		break;
 	case J_BIT_MR:
 		op_bit_mr(t);

@@ -422,15 +422,21 @@ static bool is_branch(unsigned kind)
 	return kind >= J_JCC_ON;
 }
 
-/* Appends the instructions of one decoded block. How many of them run as host code. */
-static unsigned part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
+/* Appends the instructions of one decoded block, up to one that might have a breakpoint. */
+static void part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
 {
 	const uint8_t *bytes = mem_page_host(c->e->cfg.mem, b->page);
-	unsigned off = b->off, native = 0;
+	const struct xbreaks *k = c->breaks;
+	unsigned off = b->off;
 	struct xinsn z;
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct dinsn *d = &b->insn[i];
 		struct xjit_insn *f = &t->insn[t->n];
+		if (unlikely(k->nexec) && xbreaks_offset_in(k, off, 1)) {
+			t->cut = true;
+			t->stop_off = off;
+			break;
+		}
 		if (xdecode_view(t->j->decoder, bytes + off, RV_PAGE_SIZE - off, c->mode, &z)) {
 			xjit_classify(&z, d, f);
 		} else {
@@ -439,11 +445,9 @@ static unsigned part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
 		}
 		f->off = (uint16_t)off;
 		t->dinsn[t->n++] = d;
-		native += f->kind != J_BODY && f->kind != J_REP;
 		off += d->len;
 	}
 	t->part[t->nparts++] = b;
-	return native;
 }
 
 /* The decoded block at an offset of this page, if it may follow in the same host code. */
@@ -453,8 +457,7 @@ static struct xblock *part_at(const struct xtr *t, const struct xcpu *c, int64_t
 	if (!same_page(off))
 		return NULL;
 	b = xblocks_find(c->e->blocks, t->b->page, (unsigned)off, t->b->mode);
-	if (!b || b->page2 != MEM_NO_PAGE || t->n + b->n > XJIT_INSNS || t->nparts == XJIT_PARTS ||
-	    xjit_has_break(c, b))
+	if (!b || b->page2 != MEM_NO_PAGE || t->n + b->n > XJIT_INSNS || t->nparts == XJIT_PARTS)
 		return NULL;
 	for (unsigned i = 0; i < t->nparts; i++)
 		if (t->part[i] == b)
@@ -496,22 +499,37 @@ static struct xblock *part_next(struct xtr *t, const struct xcpu *c)
 	}
 }
 
-/* False: nothing in it would run as host code. */
 static bool parts_collect(struct xtr *t, const struct xcpu *c)
 {
-	unsigned native = 0;
 	struct xblock *b = t->b;
 	t->nparts = t->n = 0;
+	t->cut = false;
 	while (b) {
-		native += part_add(t, c, b);
-		b = part_next(t, c);
+		part_add(t, c, b);
+		b = t->cut ? NULL : part_next(t, c);
 	}
-	return native != 0;
+	/* Its shadow needs the next one, and a user's privilege the body. */
+	if (t->n && t->insn[t->n - 1].kind == J_STI)
+		t->insn[t->n - 1].kind = J_BODY;
+	for (unsigned i = 0; t->user && i < t->n; i++)
+		if (t->insn[i].kind == J_STI)
+			t->insn[i].kind = J_BODY;
+	return t->n != 0;
 }
 
 static unsigned next_last(const struct xtr *t)
 {
 	return (unsigned)t->insn[t->n - 1].off + t->dinsn[t->n - 1]->len;
+}
+
+/* Back to the loop, which knows whether there is a breakpoint. */
+static void exit_stop(struct xtr *t)
+{
+	struct xasm *a = &t->hot;
+	xtr_flags_save(t);
+	a_mov_ri(a, S_1, t->stop_off);
+	a_mov_ri(a, S_2, 0);
+	a_patch(a_jmp(a), t->j->th.exit);
 }
 
 bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, struct xjit_block *out)
@@ -556,10 +574,10 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, stru
 			pay(t, t->i, true);
 		if (is_branch(t->f->kind)) {
 			xtr_branch(t);
-			left = t->i + 1 == t->n;
+			left = t->f->kind != J_JCC_ON; /* then it is the last */
 			continue;
 		}
-		if ((t->f->kind == J_BODY || t->f->kind == J_REP) && t->i + 1 == t->n) {
+		if (t->f->kind == J_BODY && t->i + 1 == t->n && !t->cut) {
 			xtr_flags_save(t);
 			xtr_cold_body_end(t, &t->hot);
 			left = true;
@@ -567,7 +585,9 @@ bool xjit_translate(struct xjit *j, const struct xcpu *c, struct xblock *b, stru
 		}
 		xtr_op(t);
 	}
-	if (!left)
+	if (!left && t->cut)
+		exit_stop(t);
+	else if (!left)
 		exit_next(t, next_last(t));
 	sites_emit(t, first < 0, first < 0 ? 0 : (unsigned)first);
 	out->x = b;

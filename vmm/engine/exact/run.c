@@ -357,7 +357,7 @@ static void exact_loop(struct exact *e, struct xcpu *c, struct vcpu_pins *pins,
 			exact_step_slow(e, c);
 			continue;
 		}
-		if (e->jit && r.n == r.block->n && exact_translated(e, c, r.block))
+		if (e->jit && exact_translated(e, c, r.block))
 			continue;
 		n = c->until - c->icount;
 		if (n > r.n)
@@ -454,7 +454,7 @@ static int exact_break_set(struct engine *engine, enum engine_break_kind kind, u
 			xmmu_flush(e->cpu[i]); /* the tables may hold its pages */
 	}
 	if (rc == RV_OK && kind == ENGINE_BREAK_EXEC && e->jit)
-		xjit_break_added(e->jit, addr);
+		xjit_break_changed(e->jit, addr);
 	return rc;
 }
 
@@ -466,6 +466,8 @@ static int exact_break_clear(struct engine *engine, enum engine_break_kind kind,
 	int rc = xbreaks_clear(&e->breaks, kind, addr, len);
 	for (unsigned i = 0; rc == RV_OK && kind == ENGINE_BREAK_EXEC && i < e->cfg.ncpus; i++)
 		e->cpu[i]->tlb_gen++;
+	if (rc == RV_OK && kind == ENGINE_BREAK_EXEC && e->jit)
+		xjit_break_changed(e->jit, addr);
 	return rc;
 }
 
@@ -586,6 +588,7 @@ static int exact_create(struct engine **out, const struct engine_cfg *cfg, struc
 		for (unsigned k = 0; k < 1u << XJUMP_BITS; k++)
 			e->jump[i][k].key = UINT64_MAX;
 		c->e = e;
+		c->jit.pins = bus_pins(cfg->bus, i);
 		c->breaks = &e->breaks;
 		c->index = i;
 		cpu_state_reset(&s, i == 0);
