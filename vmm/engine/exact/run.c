@@ -311,10 +311,17 @@ static inline bool exact_translated(struct exact *e, struct xcpu *c, struct xblo
 
 void exact_interpret(struct exact *e, struct xcpu *c, icount_t until)
 {
-	c->until = until;
-	while (c->icount < until && !exact_is_slow(c) && c->s.activity == CPU_RUNNING) {
-		struct exact_run_of r = exact_block(e, c);
+	while (c->icount < until && c->s.activity == CPU_RUNNING) {
+		struct exact_run_of r;
 		uint64_t n = until - c->icount;
+		c->until = until;
+		if (c->s.shadow_sti) { /* translated code went on where there was no interrupt to block */
+			exact_step_slow(e, c);
+			continue;
+		}
+		if (exact_is_slow(c))
+			return;
+		r = exact_block(e, c);
 		if (r.n == 0)
 			return;
 		exact_insns(c, r.block->insn, r.block->insn + (n < r.n ? n : r.n));
