@@ -17,7 +17,7 @@
 #include "record/trace.h"
 #include "sandbox.h"
 
-#define SESSION_DIGEST_EVERY (1ull << 26) /* steps between the digests of a recording */
+#define SESSION_DIGEST_EVERY (1ull << 28) /* steps between the digests of a recording: four or so a second */
 
 struct session;
 
