@@ -90,6 +90,23 @@ def forward(a, b):
     return cpu("monitor run %d" % b)
 
 
+def hits():
+    return int(re.search(r"\d+", run("monitor hits")).group())
+
+
+def span_begin(end, span):
+    """A place where the stop at the beginning of a span costs nothing itself: its breakpoint is rarely met."""
+    while True:
+        seek(rng.randrange(end - span))
+        stop_here()
+        seek(when()[0] + span)
+        back = cpu("reverse-continue")
+        few = hits() <= 1000
+        run("delete")
+        if few:
+            return when()[0], back
+
+
 def motions():
     end = when()[1]
     seeks, first, steps, ahead = [], [], [], []
@@ -110,14 +127,8 @@ def motions():
     # Back over a tenth of history, to a breakpoint where the span begins.
     ratios = []
     for i in range(5):
-        a = rng.randrange(end * 9 // 10)
+        a, back = span_begin(end, end // 10)
         b = a + end // 10
-        seek(a)
-        stop_here()
-        seek(b)
-        back = cpu("reverse-continue")
-        a = when()[0]
-        run("delete")
         plain = forward(a, b)
         ratios.append(back / plain)
         print("span of %11d steps: replay %8.1f ms, reverse-continue %8.1f ms, ratio %.2f" %
@@ -132,7 +143,7 @@ def many():
     worst, done, tries = 0, 0, 0
     while done < 5 and tries < 60:
         tries += 1
-        a = rng.randrange(end - span)
+        a, _ = span_begin(end, span)
         seek(a)
         stop_here()
         seek(a + rng.randrange(span))
@@ -141,13 +152,13 @@ def many():
         seek(a + span)
         back = cpu("reverse-continue")
         at = when()[0]
-        hits = int(re.search(r"\d+", run("monitor hits")).group())
+        met = hits()
         run("delete")
-        if hits <= 100000:
+        if met <= 100000:
             continue
         plain = forward(at, a + span)
         print("%8d hits at %#x in %10d steps: replay %8.1f ms, reverse-continue %8.1f ms, ratio %.2f" %
-              (hits, pc, a + span - at, plain, back, back / plain), flush=True)
+              (met, pc, a + span - at, plain, back, back / plain), flush=True)
         worst = max(worst, back / plain)
         done += 1
     print("reverse-continue past more than 100,000 hits / replay of the span, worst of %d: %.2f" % (done, worst))
