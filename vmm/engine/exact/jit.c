@@ -49,6 +49,7 @@ int xjit_create(struct xjit **out, uint64_t cache, struct rv_err *err)
 		xjit_destroy(j);
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	}
+	xjit_host_probe(&j->rules);
 	a.p = j->mem.rw;
 	xjit_thunks_emit(j, &a, &j->th);
 	j->first = j->hot = a.p;

@@ -4,10 +4,9 @@
  * not named here calls the interpreter's body.
  *
  * Flags the SDM leaves undefined must come out as ops_int.h says on any host.
- * fl_keep takes away those that are 0 there; forms whose undefined flags are
- * something else (shifts by several, bit tests) are translated only as far as
- * every CPU seen agrees: OF of a shift by several bits as by one, flags that
- * BT does not name unchanged. tests/jit runs on the host at hand.
+ * fl_keep takes away those that are 0 there; where they are something else
+ * (OF of shifts, flags that BT does not name), and for AF of AND, OR, XOR, the
+ * host was asked at the start (jit_host.c).
  */
 #include "jit_int.h"
 
@@ -144,21 +143,8 @@ static void class_alu(const struct xinsn *z, const struct dinsn *d, struct xjit_
 		class_acc_imm(z, d, f, op & 1 ? 0x81 : 0x80, op >> 3, write);
 	else if (!class_int_plain(z, d, f))
 		return;
-	switch (z->insn.mnemonic) {
-	case ZYDIS_MNEMONIC_ADC:
-	case ZYDIS_MNEMONIC_SBB:
-		flags(f, true, FL_ALL, XF_ALL);
-		break;
-	case ZYDIS_MNEMONIC_AND:
-	case ZYDIS_MNEMONIC_OR:
-	case ZYDIS_MNEMONIC_XOR:
-		/* AF is 0 on every CPU seen, as it is here. */
-		flags(f, false, FL_ALL, XF_ALL);
-		break;
-	default:
-		flags(f, false, FL_ALL, XF_ALL);
-		break;
-	}
+	flags(f, z->insn.mnemonic == ZYDIS_MNEMONIC_ADC || z->insn.mnemonic == ZYDIS_MNEMONIC_SBB, FL_ALL,
+	      XF_ALL);
 }
 
 static void class_test(const struct xinsn *z, const struct dinsn *d, struct xjit_insn *f)
@@ -598,12 +584,43 @@ static void class_sse(const struct xinsn *z, const struct dinsn *d, struct xjit_
 	(void)d;
 }
 
-void xjit_classify(const struct xinsn *z, const struct dinsn *d, struct xjit_insn *f)
+/* False: this host's flags or result would not be the profile's. */
+static bool host_agrees(const struct xjit_host_rules *h, ZydisMnemonic m)
+{
+	switch (m) {
+	case ZYDIS_MNEMONIC_AND:
+	case ZYDIS_MNEMONIC_OR:
+	case ZYDIS_MNEMONIC_XOR:
+	case ZYDIS_MNEMONIC_TEST:
+		return h->logic;
+	case ZYDIS_MNEMONIC_SHL:
+	case ZYDIS_MNEMONIC_SHR:
+	case ZYDIS_MNEMONIC_SAR:
+		return h->shifts;
+	case ZYDIS_MNEMONIC_ROL:
+	case ZYDIS_MNEMONIC_ROR:
+		return h->rotates;
+	case ZYDIS_MNEMONIC_BT:
+	case ZYDIS_MNEMONIC_BTS:
+	case ZYDIS_MNEMONIC_BTR:
+	case ZYDIS_MNEMONIC_BTC:
+		return h->bits;
+	case ZYDIS_MNEMONIC_BSF:
+	case ZYDIS_MNEMONIC_BSR:
+		return h->scans;
+	default:
+		return true;
+	}
+}
+
+void xjit_classify(const struct xjit_host_rules *h, const struct xinsn *z, const struct dinsn *d,
+		   struct xjit_insn *f)
 {
 	memset(f, 0, sizeof(*f));
 	f->kind = J_BODY;
 	f->fl_keep = XF_ALL;
-	if (d->fn == xop_undefined || z->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+	if (d->fn == xop_undefined || z->insn.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+	    !host_agrees(h, z->insn.mnemonic))
 		return;
 	if (class_cc(z, d, f))
 		return;

@@ -119,7 +119,13 @@ struct xjit_insn {
 	bool inverted;         /* J_JCC_ON: leaves if not taken */
 };
 
-void xjit_classify(const struct xinsn *z, const struct dinsn *d, struct xjit_insn *f);
+/* What the host's CPU does as result profile rv says, where the SDM leaves it open (jit_host.c). */
+struct xjit_host_rules {
+	bool logic, shifts, rotates, bits, scans;
+};
+void xjit_host_probe(struct xjit_host_rules *h);
+void xjit_classify(const struct xjit_host_rules *h, const struct xinsn *z, const struct dinsn *d,
+		   struct xjit_insn *f);
 /* May leave translated code with exact state other than by completing. */
 bool xjit_exposes(const struct xjit_insn *f);
 
@@ -208,6 +214,7 @@ struct xjit {
 	uint8_t *first;      /* hot starts here, after the thunks */
 	struct xjit_thunks th;
 	struct xdecoder *decoder;
+	struct xjit_host_rules rules;
 	struct xjit_block *block;
 	unsigned nblocks, blocks_max;
 	struct xjit_link *link;

@@ -438,7 +438,7 @@ static void part_add(struct xtr *t, const struct xcpu *c, struct xblock *b)
 			break;
 		}
 		if (xdecode_view(t->j->decoder, bytes + off, RV_PAGE_SIZE - off, c->mode, &z)) {
-			xjit_classify(&z, d, f);
+			xjit_classify(&t->j->rules, &z, d, f);
 		} else {
 			memset(f, 0, sizeof(*f));
 			f->kind = J_BODY;
