@@ -19,9 +19,9 @@ record reset reset </dev/null
 check reset $? "guest reset"
 # Without --no-reboot a reset boots again, in the same history.
 "$RV" record -o again --kernel="$kernel" --initrd="$initrd" --memory=256M \
-	--append="console=ttyS0 panic=-1 quiet rv.mode=reset" --max-icount=5000000000 </dev/null >again.out 2>again.err
+	--append="console=ttyS0 panic=-1 quiet rv.mode=reset" --max-icount=4500000000 </dev/null >again.out 2>again.err
 check again $? "instruction limit reached"
-[ "$(grep -c 'rv: up' again.out)" = 2 ] || die "again: booted $(grep -c 'rv: up' again.out) times"
+[ "$(grep -c 'rv: up' again.out)" -ge 2 ] || die "again: booted $(grep -c 'rv: up' again.out) times"
 record limit off --max-icount=123456789 </dev/null
 check limit $? "instruction limit reached"
 [ "$(json limit icount)" = 123456789 ] || die "limit: icount $(json limit icount)"

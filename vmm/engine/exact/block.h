@@ -3,7 +3,7 @@
  * Decoded blocks: runs of instructions within one page (or one instruction
  * across two), keyed by physical address and mode, shared by all vCPUs.
  * A store to any 64-byte granule a block was decoded from drops the block.
- * The translator to come takes a struct xblock and the same budget.
+ * Those that run often get host code (jit.h).
  */
 #ifndef RV_EXACT_BLOCK_H
 #define RV_EXACT_BLOCK_H

@@ -15,7 +15,6 @@
 #define XJIT_CACHE_MIN (256ull << 10)
 /* Most that one block takes of either part. */
 #define XJIT_BLOCK_ROOM (32u << 10)
-#define XJIT_UNFIT UINT8_MAX /* xblock.heat: not worth it */
 
 static uint8_t *cold_start(const struct xjit *j)
 {
@@ -76,19 +75,13 @@ struct xjit_link *xjit_link_new(struct xjit *j)
 	return &j->link[j->nlinks++];
 }
 
-/* Forgets all code; the blocks' own pointers to it are the caller's business. */
-static void cache_empty(struct xjit *j)
+void xjit_flush(struct xjit *j)
 {
 	j->bytes += (uint64_t)(j->hot - j->first) + (uint64_t)(j->cold - cold_start(j));
 	j->hot = j->first;
 	j->cold = cold_start(j);
 	j->nblocks = j->nlinks = j->nparts = 0;
 	j->flushes++;
-}
-
-void xjit_flush(struct xjit *j)
-{
-	cache_empty(j);
 }
 
 /* ---- linear RIP -> code ---- */
@@ -163,19 +156,15 @@ struct xjit_block *xjit_code(struct xjit *j, struct xcpu *c, struct xblock *b)
 	struct xjit_block *t = b->jit[c->user];
 	if (likely(t != NULL))
 		return t;
-	if (b->heat == XJIT_UNFIT)
+	if (b->page2 != MEM_NO_PAGE) /* one instruction, and its second page may change */
 		return NULL;
 	if (b->heat < XJIT_THRESHOLD) {
 		b->heat++;
 		return NULL;
 	}
-	if (b->page2 != MEM_NO_PAGE) {
-		b->heat = XJIT_UNFIT;
-		return NULL;
-	}
 	if (cache_full(j)) {
 		xblocks_code_forget(c->e->blocks);
-		cache_empty(j);
+		xjit_flush(j);
 	}
 	t = &j->block[j->nblocks];
 	memset(t, 0, sizeof(*t));

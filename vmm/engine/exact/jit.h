@@ -34,7 +34,7 @@ void xjit_drop(struct xjit *j, struct xblock *b);
 /* An EXEC breakpoint at lin was set or cleared. Code is found by physical address, so all that could hold
  * it is made anew, and ends in front of instructions that might have one: the loop in run.c knows. */
 void xjit_break_changed(struct xjit *j, uint64_t lin);
-/* All blocks are gone. */
+/* Forgets all code; the blocks' own pointers to it are the caller's business. */
 void xjit_flush(struct xjit *j);
 void xjit_stats(const struct xjit *j, struct engine_stats *out);
 /* Guest instructions (guest: the page it is in, lin: where the block starts) and host code, for people. */
