@@ -78,12 +78,6 @@ def register(name):
     return int(gdb.parse_and_eval("(unsigned long)$" + name))
 
 
-def stop_here():
-    """A breakpoint that this position alone should meet."""
-    names = ["rsp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10"]
-    run("hbreak *%d if %s" % (register("pc"), " && ".join("$%s == %d" % (n, register(n)) for n in names)))
-
-
 def forward(a, b):
     """Processor time of plain replay from a to b."""
     seek(a)
@@ -92,19 +86,6 @@ def forward(a, b):
 
 def hits():
     return int(re.search(r"\d+", run("monitor hits")).group())
-
-
-def span_begin(end, span):
-    """A place where the stop at the beginning of a span costs nothing itself: its breakpoint is rarely met."""
-    while True:
-        seek(rng.randrange(end - span))
-        stop_here()
-        seek(when()[0] + span)
-        back = cpu("reverse-continue")
-        few = hits() <= 1000
-        run("delete")
-        if few:
-            return when()[0], back
 
 
 def motions():
@@ -124,41 +105,40 @@ def motions():
     show("reverse-stepi, first after a seek", first)
     show("reverse-stepi", steps)
     show("stepi", ahead)
-    # Back over a tenth of history, to a breakpoint where the span begins.
+    # Back to the begin of history, past a breakpoint that nothing meets.
     ratios = []
     for i in range(5):
-        a, back = span_begin(end, end // 10)
-        b = a + end // 10
-        plain = forward(a, b)
+        b = end * (i + 1) // 5
+        seek(b)
+        run(NEVER)
+        back = cpu("reverse-continue")
+        run("delete")
+        plain = forward(0, b)
         ratios.append(back / plain)
         print("span of %11d steps: replay %8.1f ms, reverse-continue %8.1f ms, ratio %.2f" %
-              (b - a, plain, back, back / plain), flush=True)
+              (b, plain, back, back / plain), flush=True)
     print("reverse-continue / replay of the span, median %.2f, worst %.2f" % (median(ratios), max(ratios)))
 
 
 def many():
     """The same with a breakpoint whose condition is false more than 100,000 times on the way."""
     end = when()[1]
-    span = end // 20
+    span = end // 10
     worst, done, tries = 0, 0, 0
     while done < 5 and tries < 60:
         tries += 1
-        a, _ = span_begin(end, span)
-        seek(a)
-        stop_here()
-        seek(a + rng.randrange(span))
+        seek(rng.randrange(span))
         pc = register("pc")
         run("hbreak *%d if $rsp == 1 && $rax == 77" % pc)
-        seek(a + span)
+        seek(span)
         back = cpu("reverse-continue")
-        at = when()[0]
         met = hits()
         run("delete")
         if met <= 100000:
             continue
-        plain = forward(at, a + span)
+        plain = forward(0, span)
         print("%8d hits at %#x in %10d steps: replay %8.1f ms, reverse-continue %8.1f ms, ratio %.2f" %
-              (met, pc, a + span - at, plain, back, back / plain), flush=True)
+              (met, pc, span, plain, back, back / plain), flush=True)
         worst = max(worst, back / plain)
         done += 1
     print("reverse-continue past more than 100,000 hits / replay of the span, worst of %d: %.2f" % (done, worst))
