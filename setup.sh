@@ -5,7 +5,7 @@
 #
 #   ./setup.sh deps     install what the build and the tests need (apt)
 #   ./setup.sh build    build/release/retrovisor
-#   ./setup.sh images   fetch the guests (Debian kernels, busybox) into build/cache
+#   ./setup.sh images   fetch the guests (Debian kernels, busybox, a server) into build/cache
 #   ./setup.sh demo     record a Debian kernel's boot, replay it, verify it
 #   ./setup.sh test     build twice (release; with sanitizers), run all tests but the long ones
 set -euo pipefail
@@ -27,6 +27,8 @@ packages=(
 	busybox-static cpio gzip xz-utils zstd # the test guests' userland and its initramfs
 	bsdutils            # script(1): a terminal for tests
 	stress-ng           # a busy host for tests
+	mmdebstrap e2fsprogs openssl # the Debian server that tests record
+	apache2-utils redis-tools postgresql-client-15 curl iperf3 python3 # and its clients
 	gdb
 	ca-certificates
 )
@@ -84,6 +86,8 @@ images() {
 		as_root apt-get -qq update
 		tests/images/fetch.sh build/cache
 	}
+	as_root tests/images/debian.sh build/cache ||
+		say "no Debian server image: the io tests will be skipped"
 }
 
 demo() {
@@ -146,7 +150,7 @@ run_all_tests() {
 	images || say "no guest images: tests that boot a kernel will be skipped"
 	# Whole boots and timing belong to the release build; the sanitizers' share is everything small.
 	run_tests release '^(long|bench)$'
-	run_tests sanitize '^(long|bench|lint|rr)$'
+	run_tests sanitize '^(long|bench|lint|rr|io)$'
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 }

@@ -117,8 +117,8 @@ static void restore_page(void *ctx, uint64_t page, const struct page_blob *b)
 			r->rc = rc;
 		return;
 	}
-	/* Through mem_write(): whatever was derived from the page is dropped, and only that. */
-	mem_write(r->mem, mem_page_gpa(r->mem, page), contents, sizeof(contents));
+	/* Through mem_page_write(): whatever was derived from the page is dropped, and only that. */
+	mem_page_write(r->mem, page, 0, contents, sizeof(contents));
 }
 
 static int restore_state(struct ckpt_store *s, const struct ckpt *c)

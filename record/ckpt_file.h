@@ -30,7 +30,7 @@
 
 #define CKPT_VERSION 2u /* 1: without CKPT_SAME */
 #define CKPT_SAME UINT32_MAX /* stored length: contents with this key are in this or an earlier file */
-#define CKPT_STATE_MAX (1u << 20)
+#define CKPT_STATE_MAX (640u << 20) /* disk requests in flight with their data: at most 128 MiB a disk */
 
 /* CRC32C, continued from that of the body, over all of the header but magic and CRC. */
 static inline uint32_t ckpt_crc(uint32_t body_crc, const uint8_t *header)

@@ -11,6 +11,9 @@ void trace_manifest_fini(struct trace_manifest *m)
 {
 	free(m->cmdline);
 	m->cmdline = NULL;
+	for (unsigned i = 0; i < m->ndisks; i++)
+		free(m->disk[i].path);
+	m->ndisks = 0;
 }
 
 /* Names are shown to people: printable ASCII only. */
@@ -23,9 +26,18 @@ static bool text_ok(const char *s, size_t max)
 	return true;
 }
 
+static bool disks_sane(const struct trace_manifest *m)
+{
+	for (unsigned i = 0; i < m->ndisks; i++)
+		if (m->disk[i].sectors < 1 || m->disk[i].sectors > TRACE_DISK_SECTORS_MAX ||
+		    m->disk[i].path[0] != '/' || strlen(m->disk[i].path) >= TRACE_PATH_MAX)
+			return false;
+	return true;
+}
+
 static bool manifest_sane(const struct trace_manifest *m)
 {
-	return m->memory % RV_PAGE_SIZE == 0 && m->memory >= MEM_SIZE_MIN &&
+	return disks_sane(m) && m->memory % RV_PAGE_SIZE == 0 && m->memory >= MEM_SIZE_MIN &&
 	       m->memory <= MEM_SIZE_MAX && m->ncpus >= 1 && m->ncpus <= CPU_MAX &&
 	       m->kernel_len >= 1 && m->kernel_len <= TRACE_GUEST_FILE_MAX &&
 	       m->initrd_len <= TRACE_GUEST_FILE_MAX &&
@@ -36,6 +48,38 @@ static bool manifest_sane(const struct trace_manifest *m)
 	       text_ok(m->version, sizeof(m->version));
 }
 
+/* The repeated messages point into `rows`, which the caller keeps until the message is packed. */
+struct manifest_rows {
+	Rv__Disk disk[DISKS_MAX], *disks[DISKS_MAX];
+	Rv__Net net[NETS_MAX], *nets[NETS_MAX];
+};
+
+static void manifest_pack_devices(const struct trace_manifest *m, struct manifest_rows *rows,
+				  Rv__Manifest *msg)
+{
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		Rv__Disk *d = rows->disks[i] = &rows->disk[i];
+		rv__disk__init(d);
+		d->path.data = (uint8_t *)m->disk[i].path;
+		d->path.len = strlen(m->disk[i].path);
+		d->sectors = m->disk[i].sectors;
+		d->readonly = m->disk[i].readonly;
+		d->commit = m->disk[i].commit;
+	}
+	for (unsigned i = 0; i < m->nnets; i++) {
+		Rv__Net *n = rows->nets[i] = &rows->net[i];
+		rv__net__init(n);
+		n->mac.data = (uint8_t *)(uintptr_t)m->net[i].mac;
+		n->mac.len = sizeof(m->net[i].mac);
+		n->mtu = m->net[i].mtu;
+	}
+	msg->n_disk = m->ndisks;
+	msg->disk = rows->disks;
+	msg->n_net = m->nnets;
+	msg->net = rows->nets;
+	msg->console = m->console;
+}
+
 static uint32_t manifest_crc(const uint8_t *header, const uint8_t *body, size_t len)
 {
 	return crc32c(crc32c(0, header, MANIFEST_OFF_CRC), body, len);
@@ -44,6 +88,7 @@ static uint32_t manifest_crc(const uint8_t *header, const uint8_t *body, size_t 
 int manifest_encode(const struct trace_manifest *m, struct bytes *out)
 {
 	Rv__Manifest msg = RV__MANIFEST__INIT;
+	struct manifest_rows rows;
 	uint8_t header[MANIFEST_HEADER_SIZE];
 	size_t cmdline_len = m->cmdline ? strlen(m->cmdline) : 0, len;
 	uint8_t *body;
@@ -75,6 +120,9 @@ int manifest_encode(const struct trace_manifest *m, struct bytes *out)
 	msg.initrd_digest_hi = m->initrd_digest.hi;
 	msg.kernel_len = m->kernel_len;
 	msg.initrd_len = m->initrd_len;
+	msg.chaos = m->chaos;
+	msg.keep = m->keep;
+	manifest_pack_devices(m, &rows, &msg);
 
 	len = rv__manifest__get_packed_size(&msg);
 	body = malloc(len);
@@ -100,8 +148,39 @@ static bool copy_text(char *dst, size_t size, const char *src)
 	return true;
 }
 
+static int manifest_unpack_devices(const Rv__Manifest *msg, struct trace_manifest *m)
+{
+	if (msg->n_disk > DISKS_MAX || msg->n_net > NETS_MAX)
+		return RV_EDAMAGED;
+	for (size_t i = 0; i < msg->n_disk; i++) {
+		const Rv__Disk *d = msg->disk[i];
+		struct trace_disk *out = &m->disk[i];
+		if (d->base.n_unknown_fields || memchr(d->path.data, 0, d->path.len))
+			return RV_EDAMAGED;
+		out->path = strndup((const char *)d->path.data, d->path.len);
+		if (!out->path)
+			return RV_ENOMEM;
+		out->sectors = d->sectors;
+		out->readonly = d->readonly;
+		out->commit = d->commit;
+		m->ndisks++;
+	}
+	for (size_t i = 0; i < msg->n_net; i++) {
+		const Rv__Net *n = msg->net[i];
+		if (n->base.n_unknown_fields || n->mac.len != sizeof(m->net[i].mac) ||
+		    n->mtu < TRACE_MTU_MIN || n->mtu > UINT16_MAX)
+			return RV_EDAMAGED;
+		memcpy(m->net[i].mac, n->mac.data, sizeof(m->net[i].mac));
+		m->net[i].mtu = (uint16_t)n->mtu;
+		m->nnets++;
+	}
+	m->console = msg->console;
+	return RV_OK;
+}
+
 static int manifest_unpack(const Rv__Manifest *msg, struct trace_manifest *m)
 {
+	int rc;
 	if (msg->base.n_unknown_fields || msg->id.len != sizeof(m->id) ||
 	    msg->cmdline.len > TRACE_CMDLINE_MAX ||
 	    (msg->cmdline.len && memchr(msg->cmdline.data, 0, msg->cmdline.len)))
@@ -126,6 +205,11 @@ static int manifest_unpack(const Rv__Manifest *msg, struct trace_manifest *m)
 	m->initrd_digest = (struct digest128){ msg->initrd_digest_lo, msg->initrd_digest_hi };
 	m->kernel_len = msg->kernel_len;
 	m->initrd_len = msg->initrd_len;
+	m->chaos = msg->chaos;
+	m->keep = msg->keep;
+	rc = manifest_unpack_devices(msg, m);
+	if (rc != RV_OK)
+		return rc;
 	if (!manifest_sane(m))
 		return RV_EDAMAGED;
 	m->cmdline = calloc(1, msg->cmdline.len + 1);
@@ -156,12 +240,18 @@ int manifest_decode(const uint8_t *data, size_t len, const char *name, struct tr
 		return rv_err_set(err, RV_EVERSION,
 				  "%s: made by a later version (trace format %u, this program reads %u)",
 				  name, version, TRACE_FORMAT_VERSION);
+	if (version < TRACE_FORMAT_VERSION)
+		return rv_err_set(err, RV_EVERSION,
+				  "%s: made by an earlier version (trace format %u, this program reads %u)",
+				  name, version, TRACE_FORMAT_VERSION);
 	msg = rv__manifest__unpack(NULL, len - MANIFEST_HEADER_SIZE, data + MANIFEST_HEADER_SIZE);
 	if (!msg)
 		return rv_err_set(err, RV_EDAMAGED, "%s: the manifest's message is damaged", name);
-	rc = version == TRACE_FORMAT_VERSION ? manifest_unpack(msg, out) : RV_EDAMAGED;
+	rc = manifest_unpack(msg, out);
 	rv__manifest__free_unpacked(msg, NULL);
-	if (rc != RV_OK)
+	if (rc != RV_OK) {
+		trace_manifest_fini(out);
 		return rv_err_set(err, rc, "%s: the manifest holds impossible values", name);
+	}
 	return RV_OK;
 }

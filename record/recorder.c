@@ -2,7 +2,9 @@
 #include "record/recorder.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/bytes.h"
 #include "cpu/state.h"
 
 struct recorder {
@@ -12,6 +14,10 @@ struct recorder {
 	struct output *inner_out;
 	struct evlog_writer *log;
 	struct output_digest sent;
+	struct base_seen {
+		uint64_t *bits; /* one a block of the base */
+		uint64_t nblocks;
+	} seen[DISKS_MAX];
 };
 
 static struct recorder *from_nondet(struct nondet *nd)
@@ -87,7 +93,68 @@ int recorder_create(struct recorder **out, struct nondet *inner, struct output *
 
 void recorder_destroy(struct recorder *r)
 {
+	if (!r)
+		return;
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		free(r->seen[i].bits);
 	free(r);
+}
+
+/* ---- what was read from the disks' bases ---- */
+
+static int base_seen_grow(struct base_seen *s, uint64_t nblocks)
+{
+	uint64_t words = (nblocks + 63) / 64, had = (s->nblocks + 63) / 64;
+	uint64_t *bits;
+	if (words <= had)
+		return RV_OK;
+	words *= 2;
+	bits = realloc(s->bits, words * sizeof(*bits));
+	if (!bits)
+		return RV_ENOMEM;
+	memset(bits + had, 0, (words - had) * sizeof(*bits));
+	s->bits = bits;
+	s->nblocks = words * 64;
+	return RV_OK;
+}
+
+/* True, once for each block. */
+static bool base_seen_first(struct base_seen *s, uint64_t block)
+{
+	uint64_t bit = 1ull << block % 64;
+	bool first = !(s->bits[block / 64] & bit);
+	s->bits[block / 64] |= bit;
+	return first;
+}
+
+int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, uint64_t block,
+		       uint32_t nblocks, const uint8_t *data)
+{
+	struct base_seen *s = &r->seen[disk];
+	uint8_t payload[8 + 8 * DISK_IO_BLOCKS];
+	int rc = base_seen_grow(s, block + nblocks);
+	for (uint32_t i = 0; rc == RV_OK && i < nblocks;) {
+		struct evlog_record rec = { .at = at, .kind = EVLOG_BASE, .instance = disk, .data = payload };
+		uint32_t n = 0;
+		/* One record a run of blocks that are new. */
+		le64_put(payload, block + i);
+		for (; i < nblocks && n < DISK_IO_BLOCKS && base_seen_first(s, block + i); i++, n++)
+			le64_put(payload + 8 + 8 * n,
+				 digest_bytes(data + (size_t)i * DISK_BLOCK, DISK_BLOCK, 0).lo);
+		rec.len = 8 + 8 * n;
+		if (n)
+			rc = evlog_writer_append(r->log, &rec);
+		else
+			i++;
+	}
+	return rc;
+}
+
+void recorder_base_forget(struct recorder *r)
+{
+	for (unsigned i = 0; i < DISKS_MAX; i++)
+		if (r->seen[i].bits)
+			memset(r->seen[i].bits, 0, r->seen[i].nblocks / 8);
 }
 
 struct nondet *recorder_nondet(struct recorder *r)

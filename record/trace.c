@@ -227,6 +227,22 @@ void trace_close(struct trace *t)
 	free(t);
 }
 
+static int disk_path(const char *trace_path, unsigned disk, const char *kind, char out[TRACE_PATH_MAX])
+{
+	int n = snprintf(out, TRACE_PATH_MAX, "%s/" TRACE_DISK "/%u.%s", trace_path, disk, kind);
+	return n > 0 && (unsigned)n < TRACE_PATH_MAX ? RV_OK : RV_EINVAL;
+}
+
+int trace_disk_log_path(const char *trace_path, unsigned disk, char out[TRACE_PATH_MAX])
+{
+	return disk_path(trace_path, disk, "rvb", out);
+}
+
+int trace_disk_before_path(const char *trace_path, unsigned disk, char out[TRACE_PATH_MAX])
+{
+	return disk_path(trace_path, disk, "before", out);
+}
+
 const char *trace_path(const struct trace *t)
 {
 	return t->path;

@@ -13,6 +13,7 @@
 #define TRACE_INITRD "initrd"
 #define TRACE_LOG "log"
 #define TRACE_CKPT "ckpt"
+#define TRACE_DISK "disk"
 
 #define TRACE_DIR_MODE 0700
 #define TRACE_FILE_MODE 0600
@@ -29,6 +30,8 @@ enum {
 };
 
 #define TRACE_CMDLINE_MAX 65536u
+#define TRACE_DISK_SECTORS_MAX (1ull << 33) /* 4 TiB */
+#define TRACE_MTU_MIN 68u                   /* RFC 791 */
 #define TRACE_GUEST_FILE_MAX (4ull << 30)
 
 /* Header and body to out. RV_EINVAL if a value cannot stand in a manifest. */

@@ -53,6 +53,8 @@ static int fill(int dir, const struct trace_manifest *m, const void *kernel, con
 		rc = file_create(dir, TRACE_KERNEL, kernel, m->kernel_len, sync, NULL);
 	if (rc == RV_OK && m->initrd_len)
 		rc = file_create(dir, TRACE_INITRD, initrd, m->initrd_len, sync, NULL);
+	if (rc == RV_OK && m->ndisks && mkdirat(dir, TRACE_DISK, TRACE_DIR_MODE) < 0)
+		rc = rv_status_from_errno(errno);
 	if (rc == RV_OK && mkdirat(dir, TRACE_LOG, TRACE_DIR_MODE) < 0)
 		rc = rv_status_from_errno(errno);
 	if (rc != RV_OK)
@@ -86,6 +88,7 @@ static void discard(const char *tmp, int dir)
 		snprintf(name, sizeof(name), "%s/%s", TRACE_LOG, segment);
 		unlinkat(dir, name, 0);
 		unlinkat(dir, TRACE_LOG, AT_REMOVEDIR);
+		unlinkat(dir, TRACE_DISK, AT_REMOVEDIR);
 		unlinkat(dir, TRACE_INITRD, 0);
 		unlinkat(dir, TRACE_KERNEL, 0);
 		unlinkat(dir, TRACE_MANIFEST, 0);

@@ -4,7 +4,7 @@
 
 #include "replay/replay.h"
 
-void replay_machine_cfg(const struct trace *t, struct machine_cfg *cfg)
+void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struct machine_cfg *cfg)
 {
 	const struct trace_manifest *m = trace_manifest(t);
 	memset(cfg, 0, sizeof(*cfg));
@@ -23,4 +23,18 @@ void replay_machine_cfg(const struct trace *t, struct machine_cfg *cfg)
 	cfg->cmdline = m->cmdline;
 	cfg->kernel_name = "kernel of the trace";
 	cfg->initrd_name = "initrd of the trace";
+	cfg->devices = (struct machine_devices){ .ndisks = m->ndisks,
+						 .nnets = m->nnets,
+						 .console = m->console,
+						 .seed = m->seed,
+						 .disks_by_clock = m->clock_virtual };
+	for (unsigned i = 0; i < m->ndisks; i++)
+		cfg->devices.disk[i] = (struct machine_disk){ .port = disks[i],
+							      .sectors = m->disk[i].sectors,
+							      .readonly = m->disk[i].readonly,
+							      .commit = m->disk[i].commit };
+	for (unsigned i = 0; i < m->nnets; i++) {
+		memcpy(cfg->devices.net[i].mac, m->net[i].mac, sizeof(m->net[i].mac));
+		cfg->devices.net[i].mtu = m->net[i].mtu;
+	}
 }

@@ -65,7 +65,9 @@ static int replayer_peek(struct replayer *r)
 		return 1;
 	if (r->at_end)
 		return 0;
-	rc = evlog_reader_next(r->reader, &r->ahead, &r->err);
+	do
+		rc = evlog_reader_next(r->reader, &r->ahead, &r->err);
+	while (rc > 0 && evlog_kind_is_side(r->ahead.kind));
 	if (rc < 0)
 		return replayer_fail(r, rc, NULL);
 	r->at_end = rc == 0;
@@ -185,10 +187,10 @@ static int replayer_next_event(struct replayer *r, const struct nd_query *q, str
 		if (rec->vns >= q->deadline)
 			return 0; /* the deadline comes first */
 	}
-	if (rec->kind == ND_CONSOLE && rec->len > q->room)
+	if (rec->kind == ND_CONSOLE && rec->instance < CONSOLES && rec->len > q->room[rec->instance])
 		return replayer_diverge(r, q->icount, NULL, NULL,
 					"%u bytes of console input do not fit the queue's %u",
-					rec->len, q->room);
+					rec->len, q->room[rec->instance]);
 	*ev = (struct nd_event){
 		.kind = (enum nd_kind)rec->kind,
 		.instance = rec->instance,

@@ -678,7 +678,7 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 	t->out.show = show;
 	if ((rc = history_create(&t->history, reader, err)) != RV_OK)
 		goto fail;
-	replay_machine_cfg(trace, &mcfg);
+	replay_machine_cfg(trace, cfg->disks, &mcfg);
 	mcfg.engine = &engine_exact_ops;
 	mcfg.jit = cfg->jit;
 	mcfg.code_cache = cfg->code_cache;

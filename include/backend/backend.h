@@ -20,6 +20,7 @@ struct console_cfg {
 	const char *spec;
 	bool input;        /* false (replay): output only, the terminal stays as it is */
 	struct live *live; /* with input */
+	unsigned instance; /* CONSOLE_SERIAL, CONSOLE_VIRTIO: whose input it is */
 	void (*stopped)(void *ctx); /* Ctrl-A x was typed (input thread) */
 	void *ctx;
 };

@@ -103,7 +103,14 @@ void bus_tsc_adjust(struct bus *b, unsigned vcpu, uint64_t adjust);
  * by the machine after that instruction. The engine returns from run() when
  * *bus_attention() is true; the machine clears it.
  */
-enum bus_request { BUS_REQ_NONE, BUS_REQ_POWEROFF, BUS_REQ_RESET, BUS_REQ_DEBUG_EXIT };
+enum bus_request {
+	BUS_REQ_NONE,
+	BUS_REQ_POWEROFF,
+	BUS_REQ_RESET,
+	BUS_REQ_DEBUG_EXIT,
+	BUS_REQ_PANIC,  /* pvpanic: code is the byte written */
+	BUS_REQ_FAILED, /* the host failed a device in a way that is no part of history: code is -status */
+};
 void bus_request(struct bus *b, enum bus_request req, uint32_t code);
 enum bus_request bus_take_request(struct bus *b, uint32_t *code);
 const bool *bus_attention(const struct bus *b);

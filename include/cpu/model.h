@@ -10,7 +10,7 @@
 #include "cpu/state.h"
 
 #define CPU_MODEL_NAME "rv-v2"
-#define CPU_SEMANTICS_VERSION 1u
+#define CPU_SEMANTICS_VERSION 2u /* 2: PCI, virtio, SMP */
 #define CPU_RESULT_PROFILE "rv"
 #define CPU_TSC_HZ 1000000000ull
 #define CPU_PHYS_BITS 40u

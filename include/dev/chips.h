@@ -61,7 +61,7 @@ int pit_create(struct device *dev, struct bus *bus, struct vclock *clock, struct
 /* MC146818 at 70h; its time is the clock's date + vns. */
 int rtc_create(struct device *dev, struct bus *bus, struct vclock *clock, struct irq_line irq,
 	       uint64_t ram_low, uint64_t ram_high);
-/* PM1a event/control, PM timer (3.579545 MHz, 24 bits), S5, reset port. */
+/* PM1a event/control, PM timer (3.579545 MHz, 24 bits), S5, the keyboard controller's reset. */
 int acpi_pm_create(struct device *dev, struct bus *bus, struct vclock *clock, struct irq_line sci);
 /* HPET, 3 comparators, 64 bit, 10 ns period (100 MHz), legacy replacement. */
 int hpet_create(struct device *dev, struct bus *bus, struct vclock *clock, void (*set)(void *ctx, unsigned gsi, bool level), void *ctx);
@@ -75,5 +75,8 @@ void uart_input(struct uart *u, const uint8_t *data, uint32_t len);
 uint32_t uart_room(const struct uart *u);
 /* isa-debug-exit: a write of v asks the machine to stop with code (v << 1) | 1. */
 int debug_exit_create(struct device *dev, struct bus *bus);
+/* pvpanic: the guest says that it panicked (port 505h): BUS_REQ_PANIC. */
+#define PVPANIC_PORT 0x505u
+int pvpanic_create(struct device *dev, struct bus *bus);
 
 #endif

@@ -20,6 +20,10 @@ struct device_ops {
 	const struct state_desc *desc; /* of the object `self`; timers are saved by the clock */
 	void (*reset)(void *self);     /* power-on state; disarms its timers */
 	void (*destroy)(void *self);
+	/* Optional: state that is no table (what is in flight), behind that of `desc`. load: the bytes are
+	 * hostile; 0, RV_EINVAL or RV_EVERSION. */
+	void (*save)(const void *self, struct bytes *out);
+	int (*load)(void *self, struct bytes_in *in);
 };
 
 struct device {

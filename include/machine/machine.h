@@ -9,10 +9,32 @@
 #include "base/digest.h"
 #include "cpu/state.h"
 #include "engine/engine.h"
+#include "port/disk.h"
 #include "port/nondet.h"
 #include "port/output.h"
 
 struct machine;
+
+/* The devices a machine may have or not. All of it is part of what the machine is: a recording's manifest
+ * holds it. */
+struct machine_disk {
+	struct disk *port;  /* borrowed for the machine's life */
+	uint64_t sectors;   /* of 512 bytes */
+	bool readonly;
+	bool commit;        /* writes go to the base as well */
+};
+struct machine_net {
+	uint8_t mac[6];
+	uint16_t mtu;
+};
+struct machine_devices {
+	unsigned ndisks, nnets;
+	struct machine_disk disk[DISKS_MAX];
+	struct machine_net net[NETS_MAX];
+	bool console;       /* a virtio console beside the serial port */
+	uint64_t seed;      /* of the entropy device */
+	bool disks_by_clock; /* a disk request ends at a virtual time of its own (clock=virtual), not by event */
+};
 
 struct machine_cfg {
 	uint64_t memory; /* bytes, multiple of 4 KiB */
@@ -32,6 +54,7 @@ struct machine_cfg {
 	size_t initrd_len;
 	const char *cmdline; /* never NULL */
 	const char *kernel_name, *initrd_name; /* for messages */
+	struct machine_devices devices;
 	struct nondet *nondet; /* borrowed for the machine's life */
 	struct output *output;
 };
@@ -67,6 +90,8 @@ struct machine_limits {
 	 * on as if there were none (engine_ops.break_filter). NULL: each hit ends the run. */
 	bool (*hit)(void *ctx, const struct engine_stop *stop);
 	void *hit_ctx;
+	/* The guest says that it panicked (pvpanic); the run goes on. May be NULL. */
+	void (*panic)(void *ctx, struct machine *m);
 	/* The run ends with MACHINE_END_INTERRUPTED after so many jumps of the clock in halts: the timer of
 	 * a guest that does not wake may tick for ever. 0: no bound. */
 	uint32_t idle_rounds;
@@ -111,6 +136,9 @@ struct digest128 machine_digest(struct machine *m);
 /* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes.
  * RAM is loaded by the caller, before, through mem_write() so that what was derived from it is dropped.
  * The bytes may be hostile. After a failed load the machine refuses to run (RV_EINVAL) until one succeeds. */
+uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk); /* virtio_blk_log_blocks() */
+/* After machine_load() into a live machine: disk requests that were in flight are begun anew. */
+void machine_restart_io(struct machine *m);
 void machine_save(const struct machine *m, struct bytes *out);
 int machine_load(struct machine *m, struct bytes_in *in);
 

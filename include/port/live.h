@@ -25,10 +25,24 @@ int live_create(struct live **out, const struct live_cfg *cfg);
 void live_destroy(struct live *l);
 struct nondet *live_nondet(struct live *l);
 
-/* From any thread: console input for the guest (copied; returns the bytes taken, a full inbox takes
+/* From any thread: input for console `instance` (copied; returns the bytes taken, a full inbox takes
  * fewer), and a request to end the run at the next boundary. live_stop is async-signal-safe. */
-size_t live_console_input(struct live *l, const void *data, size_t len);
+size_t live_console_input(struct live *l, unsigned instance, const void *data, size_t len);
 void live_stop(struct live *l);
+
+/*
+ * A backend with inputs of its own: a disk's finished requests, a network's
+ * packets. take() runs on the vCPU thread at every look: 1 and *ev filled (in
+ * full, but for in_halt and vns; data stays valid until the next take) if
+ * there is an input that the machine can take now (query->net_ready), else 0.
+ * It must be cheap when there is nothing. Sources are asked in turn.
+ */
+struct live_source {
+	int (*take)(void *ctx, const struct nd_query *query, struct nd_event *ev);
+	void *ctx;
+};
+int live_add_source(struct live *l, const struct live_source *src); /* before the first run */
+void live_wake(struct live *l); /* any thread, signal handlers: a source has something: ends a halt's wait */
 
 /* ---- under a debugger; vCPU thread only ---- */
 /* The time between the two counts as stopped: virtual time neither moves nor jumps. */

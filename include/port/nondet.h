@@ -15,9 +15,11 @@
 /* X(name, number in the log, text). Numbers are for ever: they are the file format. */
 #define ND_KIND_LIST(X)                                                                            \
 	X(ND_TIME, 1, "time")       /* payload: vns u64, rate u64: a new clock anchor */           \
-	X(ND_CONSOLE, 2, "console") /* payload: bytes typed, into the serial port `instance` */    \
+	X(ND_CONSOLE, 2, "console") /* payload: bytes typed, into console `instance` */            \
 	X(ND_STOP, 3, "stop")       /* the run was ended from outside at this position (no payload) */  \
-	X(ND_DEBUG_WRITE, 4, "debug-write") /* a debugger's write, by vCPU `instance` */
+	X(ND_DEBUG_WRITE, 4, "debug-write") /* a debugger's write, by vCPU `instance` */           \
+	X(ND_DISK, 5, "disk")       /* disk `instance` ended a request: tag u8, status u8 (enum nd_disk) */ \
+	X(ND_NET, 6, "net")         /* payload: one Ethernet frame received by network `instance` */
 
 enum nd_kind {
 	ND_NONE = 0,
@@ -28,6 +30,16 @@ enum nd_kind {
 const char *nd_kind_text(enum nd_kind kind); /* "?" for an unknown number */
 
 #define ND_PAYLOAD_MAX 65536u
+
+/* Consoles by instance. */
+#define CONSOLE_SERIAL 0u /* the 16550 */
+#define CONSOLE_VIRTIO 1u
+#define CONSOLES 2u
+#define DISKS_MAX 4u
+#define NETS_MAX 4u
+
+/* What became of a disk request. */
+enum nd_disk { ND_DISK_OK = 0, ND_DISK_ERROR = 1 };
 
 /* First byte of an ND_DEBUG_WRITE payload, and what follows it. */
 #define ND_WRITE_RAM 0u /* guest-physical address u64, then the bytes: RAM, within one page */
@@ -51,7 +63,8 @@ struct nd_query {
 	uint64_t rate;      /* current clock rate */
 	bool halted;        /* all vCPUs halted */
 	vns_t deadline;     /* halted: next timer deadline (VNS_NEVER: none) */
-	uint32_t room;      /* bytes the console input queue can take */
+	uint32_t room[CONSOLES]; /* bytes each console's input queue can take */
+	uint32_t net_ready; /* bit n: network n has receive buffers */
 	bool writes_only;   /* live only: nothing but debugger's writes is asked for, and no waiting */
 };
 

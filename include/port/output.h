@@ -9,7 +9,10 @@
 
 #include "base/types.h"
 
-enum out_kind { OUT_CONSOLE = 1 };
+enum out_kind {
+	OUT_CONSOLE = 1, /* bytes, from console `instance` */
+	OUT_NET = 2,     /* one Ethernet frame, from network `instance`; checksums complete */
+};
 
 struct output {
 	const struct output_ops *ops;

@@ -13,7 +13,9 @@
 /* Kinds below 64 are enum nd_kind. X(name, number, text) */
 #define EVLOG_KIND_LIST(X)                                                                         \
 	X(EVLOG_DIGEST, 64, "digest") /* a state digest and the registers there: struct evlog_digest */ \
-	X(EVLOG_END, 65, "end")       /* the recording ended here: struct evlog_end */
+	X(EVLOG_END, 65, "end")       /* the recording ended here: struct evlog_end */              \
+	X(EVLOG_MARK, 66, "mark")     /* a point somebody marked; payload: printable text */       \
+	X(EVLOG_BASE, 67, "base")     /* first reads of base `instance`: block u64, XXH3-64 a block */
 
 enum evlog_kind {
 #define EVLOG_KIND_ENUM(name, value, text) name = value,
@@ -21,6 +23,11 @@ enum evlog_kind {
 #undef EVLOG_KIND_ENUM
 };
 const char *evlog_kind_text(uint32_t kind);
+/* A record beside the history: a replay passes over it. */
+static inline bool evlog_kind_is_side(uint32_t kind)
+{
+	return kind == EVLOG_MARK || kind == EVLOG_BASE;
+}
 
 struct evlog_record {
 	struct exec_point at; /* where it was applied; seq = nd_events before it */

@@ -18,6 +18,12 @@ struct output *recorder_output(struct recorder *r);
 int recorder_mark(void *recorder, struct machine *m);
 /* The running digest of all output: what a checkpoint taken here is given. */
 const struct output_digest *recorder_sent(const struct recorder *r);
+/* vCPU thread: blocks [block, block + nblocks) of a disk's base were read at this position: the digests of those not
+ * read before are logged. 0 or an error of the log. */
+int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, uint64_t block,
+		       uint32_t nblocks, const uint8_t *data);
+/* From here on every block counts as not read before: a flight recording that drops its past begins anew. */
+void recorder_base_forget(struct recorder *r);
 /* Appends the end record for this result. */
 int recorder_end(struct recorder *r, struct machine *m, const struct machine_result *result);
 

@@ -4,6 +4,8 @@
  *   manifest          what machine this is (protobuf, CRC-protected)
  *   kernel, initrd    copies of the guest's files, digests in the manifest
  *   log/NNNNNN.rvl    event log segments, see evlog.h and record/FORMAT.md
+ *   disk/N.rvb        block log of disk N: what the guest wrote
+ *   disk/N.before     with commit=on: what the base held before
  */
 #ifndef RV_RECORD_TRACE_H
 #define RV_RECORD_TRACE_H
@@ -11,8 +13,19 @@
 #include "base/digest.h"
 #include "base/status.h"
 #include "base/types.h"
+#include "port/nondet.h"
 
-#define TRACE_FORMAT_VERSION 1u
+#define TRACE_FORMAT_VERSION 2u
+
+struct trace_disk {
+	char *path; /* of the base, absolute; owned */
+	uint64_t sectors;
+	bool readonly, commit;
+};
+struct trace_net {
+	uint8_t mac[6];
+	uint16_t mtu;
+};
 
 struct trace_manifest {
 	uint8_t id[16];           /* random, names the trace in every chunk */
@@ -31,6 +44,12 @@ struct trace_manifest {
 	bool reboot;              /* a guest reset boots again instead of ending the run */
 	uint64_t digest_every;    /* steps between digests */
 	char *cmdline;            /* owned */
+	unsigned ndisks, nnets;
+	struct trace_disk disk[DISKS_MAX];
+	struct trace_net net[NETS_MAX];
+	bool console;             /* a virtio console */
+	uint64_t chaos;           /* seed of --chaos; 0: off */
+	bool keep;                /* a flight recording: what is old may be gone */
 	struct digest128 kernel_digest, initrd_digest;
 	uint64_t kernel_len, initrd_len; /* initrd_len 0: none */
 };
@@ -41,6 +60,10 @@ struct trace;
 int trace_open(struct trace **out, const char *path, struct rv_err *err);
 void trace_close(struct trace *t);
 const char *trace_path(const struct trace *t);
+/* Path of a disk's block log and of its before-images, in a trace at `trace_path`. */
+#define TRACE_PATH_MAX 4096u
+int trace_disk_log_path(const char *trace_path, unsigned disk, char out[TRACE_PATH_MAX]);
+int trace_disk_before_path(const char *trace_path, unsigned disk, char out[TRACE_PATH_MAX]);
 const struct trace_manifest *trace_manifest(const struct trace *t);
 const void *trace_kernel(const struct trace *t); /* borrowed, manifest's length */
 const void *trace_initrd(const struct trace *t); /* NULL: none */

@@ -25,7 +25,20 @@ const char *replayer_report(const struct replayer *r);
 icount_t replayer_last_icount(const struct replayer *r);
 uint64_t replayer_digests_checked(const struct replayer *r);
 
-/* A machine_cfg from a trace's manifest and files (ports not filled); the cmdline etc. are borrowed. */
-void replay_machine_cfg(const struct trace *t, struct machine_cfg *cfg);
+/* A machine_cfg from a trace's manifest and files (nondet and output not filled); the cmdline etc. are
+ * borrowed. disks: a port for each of the manifest's disks (may be NULL if it has none). */
+void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struct machine_cfg *cfg);
+
+/*
+ * What the recording read from the bases of its disks, block by block: a base that was changed since is
+ * found out at the first block that differs.
+ */
+struct base_digests;
+/* Reads the whole log (and rewinds it). RV_ENOMEM, RV_EDAMAGED. */
+int base_digests_create(struct base_digests **out, struct evlog_reader *reader, struct rv_err *err);
+void base_digests_destroy(struct base_digests *b);
+/* disk_file_cfg.base_read: RV_OK, or RV_ECHANGED. ctx is the base_digests. */
+int base_digests_check(void *base_digests, unsigned disk, uint64_t block, uint32_t nblocks,
+		       const uint8_t *data);
 
 #endif

@@ -24,6 +24,7 @@ struct timeline_cfg {
 	uint64_t checkpoint_memory; /* bytes for checkpoints made here; 0: 512 MiB */
 	enum engine_jit jit;        /* this and the next: as in struct engine_cfg */
 	uint64_t code_cache;
+	struct disk *const *disks;  /* a port for each of the manifest's disks; NULL if it has none */
 	void (*progress)(void *ctx, icount_t at, icount_t from, icount_t to); /* may be NULL */
 	void *ctx;
 };

@@ -65,8 +65,20 @@ done
 expect 2 "--kernel=F is missing" run
 expect 2 "-o TRACE is missing" record --kernel=text
 expect 2 "unknown option --kernle (did you mean --kernel?)" run --kernle=text
-expect 2 "unknown option --disk" run --kernel=text --disk=text
-expect 2 "unknown option --net" run --kernel=text --net=user
+expect 1 "--disk=nowhere" run --kernel=text --disk=nowhere
+expect 1 "512 bytes" run --kernel=text --disk=text
+expect 2 "'qcow2' is unknown" run --kernel=text --disk=text,qcow2
+expect 2 "exclude each other" run --kernel=text --disk=text,ro,commit=on
+expect 2 "needs the name of an image" run --kernel=text --disk=,ro
+expect 2 "at most 4 disks" run --kernel=text --disk=text --disk=text --disk=text --disk=text --disk=text
+expect 2 "--net=bridge" run --kernel=text --net=bridge
+expect 2 "mac= needs" run --kernel=text --net=user,mac=12
+expect 2 "multicast" run --kernel=text --net=user,mac=01:00:00:00:00:01
+expect 2 "mtu= must be" run --kernel=text --net=user,mtu=9
+expect 2 "use user, tap:NAME or none" run --kernel=text --net=mtu=1500
+expect 2 "the serial port is there" run --kernel=text --hvc=stdio
+expect 2 "--chaos=0" run --kernel=text --chaos=0
+expect 2 "--base=x: use --base=OLD=NEW" replay directory --base=x
 expect 2 "unknown option --gbd" replay directory --gbd=1234
 expect 1 "not a trace" replay directory --gdb=1234
 expect 2 "does not go with --gdb" replay directory --gdb=1234 --until=5

@@ -128,7 +128,7 @@ static size_t take_input(struct live *l, char *out, size_t want)
 
 	for (unsigned i = 0; i < 400 && have < want; i++) {
 		struct nd_query q = { .icount = i, .rate = 1ull << 32, .deadline = VNS_NEVER,
-				      .room = 16 };
+				      .room = { 16 } };
 		struct nd_event ev;
 
 		if (nondet_next(nd, &q, &ev) == 1 && ev.kind == ND_CONSOLE) {

@@ -51,7 +51,7 @@ static int under(enum sandbox_profile profile, int (*action)(void))
 
 		for (int sig = 1; sig < 32; sig++)
 			signal(sig, SIG_DFL);
-		if (sandbox_prepare(paths, 2, &err) || sandbox_enter(profile, true, &err)) {
+		if (sandbox_prepare(paths, 2, SANDBOX_TCP_NONE, &err) || sandbox_enter(profile, SANDBOX_FORCE, &err)) {
 			fprintf(stderr, "%s\n", err.text);
 			_exit(99);
 		}
@@ -249,9 +249,9 @@ static void threads(void **state)
 		pthread_t t;
 		int go[2];
 
-		if (pipe(go) || sandbox_prepare(NULL, 0, &err) ||
+		if (pipe(go) || sandbox_prepare(NULL, 0, SANDBOX_TCP_NONE, &err) ||
 		    pthread_create(&t, NULL, thread_socket, &go[0]) ||
-		    sandbox_enter(SANDBOX_RUN, true, &err))
+		    sandbox_enter(SANDBOX_RUN, SANDBOX_FORCE, &err))
 			_exit(99);
 		(void)!write(go[1], "x", 1);
 		pthread_join(t, NULL);

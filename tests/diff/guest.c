@@ -123,7 +123,7 @@ int diff_guest_init(struct diff_guest **out, uint64_t fs_base, uint64_t gs_base)
 
 	if (!g)
 		return RV_ENOMEM;
-	rc = mem_create(&g->mem, GUEST_RAM, NULL);
+	rc = mem_create(&g->mem, GUEST_RAM, 0, NULL);
 	if (rc != 0)
 		goto fail;
 	rc = bus_create(&g->bus);

@@ -262,7 +262,7 @@ int jit_side_init(struct jit_side *m, enum engine_jit jit, uint64_t code_cache)
 	int rc;
 
 	memset(m, 0, sizeof(*m));
-	rc = mem_create(&m->mem, JIT_RAM, NULL);
+	rc = mem_create(&m->mem, JIT_RAM, 0, NULL);
 	if (rc == 0)
 		rc = bus_create(&m->bus);
 	if (rc == 0)

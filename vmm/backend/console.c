@@ -187,7 +187,7 @@ static bool input_push(struct console *c, struct input *in)
 		size_t used, made;
 
 		while (in->guest_pos < in->guest_len) {
-			size_t n = live_console_input(c->cfg.live, in->guest + in->guest_pos,
+			size_t n = live_console_input(c->cfg.live, c->cfg.instance, in->guest + in->guest_pos,
 						      in->guest_len - in->guest_pos);
 			if (!n)
 				return false;

@@ -8,6 +8,7 @@
 #include "aml.h"
 #include "boot/boot.h"
 #include "dev/chips.h"
+#include "dev/pci.h"
 #include "loader.h"
 
 #define ACPI_END 0x100000ull
@@ -116,6 +117,45 @@ static void dsdt_device(struct bytes *scope, const char *name, const char *hid, 
 	bytes_fini(&dev);
 }
 
+/* The PCI host bridge: what it forwards. No interrupt routing: its devices signal by MSI-X alone. */
+static void dsdt_pci(struct bytes *scope)
+{
+	struct bytes dev = { 0 }, res = { 0 };
+	aml_name(&dev, "_HID");
+	aml_eisaid(&dev, "PNP0A03");
+	aml_name(&dev, "_UID");
+	aml_integer(&dev, 0);
+	aml_name(&dev, "_BBN");
+	aml_integer(&dev, 0);
+	aml_resource_window(&res, AML_BUS, 0, 0);
+	aml_resource_io(&res, PCI_CONFIG_ADDRESS, 8);
+	aml_resource_window(&res, AML_IO, 0, PCI_CONFIG_ADDRESS - 1);
+	aml_resource_window(&res, AML_IO, PCI_CONFIG_ADDRESS + 8, 0xffff);
+	aml_resource_window(&res, AML_MEMORY, (uint32_t)PCI_WINDOW_BASE,
+			    (uint32_t)(PCI_WINDOW_BASE + PCI_WINDOW_SIZE - 1));
+	aml_name(&dev, "_CRS");
+	aml_resources(&dev, &res);
+	aml_device(scope, "PCI0", &dev);
+	bytes_fini(&res);
+	bytes_fini(&dev);
+}
+
+/* The port by which a guest says that it panicked, under the name its driver looks for. */
+static void dsdt_pvpanic(struct bytes *scope)
+{
+	struct bytes dev = { 0 }, res = { 0 };
+	aml_name(&dev, "_HID");
+	aml_string(&dev, "QEMU0001");
+	aml_name(&dev, "_STA");
+	aml_integer(&dev, 0x0f);
+	aml_resource_io(&res, PVPANIC_PORT, 1);
+	aml_name(&dev, "_CRS");
+	aml_resources(&dev, &res);
+	aml_device(scope, "PEVT", &dev);
+	bytes_fini(&res);
+	bytes_fini(&dev);
+}
+
 static uint64_t acpi_dsdt(struct acpi_area *a)
 {
 	static const uint32_t s5[] = { ACPI_SLP_TYP_S5, ACPI_SLP_TYP_S5, 0, 0 };
@@ -125,6 +165,8 @@ static uint64_t acpi_dsdt(struct acpi_area *a)
 	aml_package(&t, s5, RV_ARRAY_LEN(s5));
 	dsdt_device(&sb, "COM1", "PNP0501", UART0_PORT, 8, GSI_UART0);
 	dsdt_device(&sb, "RTC_", "PNP0B00", 0x70, 2, GSI_RTC);
+	dsdt_pvpanic(&sb);
+	dsdt_pci(&sb);
 	aml_scope(&t, "_SB_", &sb);
 	bytes_fini(&sb);
 	return acpi_table_place(a, &t);

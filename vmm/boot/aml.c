@@ -9,6 +9,7 @@
 #define AML_BYTE 0x0au
 #define AML_WORD 0x0bu
 #define AML_DWORD 0x0cu
+#define AML_STRING 0x0du
 #define AML_SCOPE 0x10u
 #define AML_BUFFER 0x11u
 #define AML_PACKAGE 0x12u
@@ -17,6 +18,9 @@
 #define RES_IO 0x47u
 #define RES_IRQ 0x22u
 #define RES_END 0x79u
+#define RES_DWORD 0x87u /* address space descriptors */
+#define RES_WORD 0x88u
+#define RES_FIXED 0x0cu /* general flags: minimum and maximum fixed, positive decode, produced */
 
 /* PkgLength counts itself: 6 bits in one byte, or 4 bits and one or two further bytes (20.2.4). */
 static void aml_pkg_length(struct bytes *out, size_t body)
@@ -140,4 +144,32 @@ void aml_resource_irq(struct bytes *out, unsigned irq)
 {
 	bytes_put_u8(out, RES_IRQ); /* two bytes: edge-triggered, active high */
 	bytes_put_u16(out, (uint16_t)(1u << irq));
+}
+
+void aml_string(struct bytes *out, const char *text)
+{
+	bytes_put_u8(out, AML_STRING);
+	bytes_put(out, text, strlen(text) + 1);
+}
+
+void aml_resource_window(struct bytes *out, enum aml_window kind, uint32_t first, uint32_t last)
+{
+	static const uint8_t flags[] = {
+		[AML_MEMORY] = 1, /* read and write, not cached */
+		[AML_IO] = 3,     /* ISA ports and others */
+		[AML_BUS] = 0,
+	};
+	const bool word = kind == AML_BUS;
+	const uint32_t values[] = { 0 /* granularity */, first, last, 0 /* translation */, last - first + 1 };
+	bytes_put_u8(out, word ? RES_WORD : RES_DWORD);
+	bytes_put_u16(out, word ? 13 : 23);
+	bytes_put_u8(out, (uint8_t)kind);
+	bytes_put_u8(out, RES_FIXED);
+	bytes_put_u8(out, flags[kind]);
+	for (unsigned i = 0; i < RV_ARRAY_LEN(values); i++) {
+		if (word)
+			bytes_put_u16(out, (uint16_t)values[i]);
+		else
+			bytes_put_u32(out, values[i]);
+	}
 }

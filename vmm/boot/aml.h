@@ -19,5 +19,10 @@ void aml_device(struct bytes *out, const char *name, const struct bytes *body);
 void aml_resources(struct bytes *out, const struct bytes *items);
 void aml_resource_io(struct bytes *out, uint16_t port, uint8_t len);
 void aml_resource_irq(struct bytes *out, unsigned irq);
+/* A string object. */
+void aml_string(struct bytes *out, const char *text);
+/* Windows that a bridge forwards, [first, last] (6.4.3.5). */
+enum aml_window { AML_MEMORY = 0, AML_IO = 1, AML_BUS = 2 };
+void aml_resource_window(struct bytes *out, enum aml_window kind, uint32_t first, uint32_t last);
 
 #endif

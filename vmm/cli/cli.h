@@ -18,6 +18,7 @@ struct cli_command {
 	const struct opt_spec *options;
 	size_t noptions;
 	bool machine_options; /* takes MACHINE options too */
+	bool base_options;    /* replays: takes those of base_opts.h */
 	bool jit_options;     /* runs guest code: takes those of jit_opts.h */
 	int (*main)(const struct cli_command *self, int argc, char **argv);
 };

@@ -46,6 +46,7 @@ struct debug_opts {
 	uint64_t checkpoint_memory;
 	bool batch, sandbox;
 	struct jit_opts jit;
+	struct base_opts bases;
 };
 
 static int debug_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -193,6 +194,7 @@ static int server_main(struct debug *d, const struct debug_opts *o, const char *
 		.at = o->at,
 		.sandbox = o->sandbox,
 		.jit = o->jit,
+		.bases = o->bases,
 		.listening = server_ready,
 		.ctx = d,
 	};
@@ -266,6 +268,7 @@ static int debug_main(const struct cli_command *self, int argc, char **argv)
 	struct opt_group groups[] = {
 		{ debug_options, RV_ARRAY_LEN(debug_options), debug_set, &o },
 		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+		{ base_opt_specs, base_opt_nspecs, base_opts_set, &o.bases },
 	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct debug d = { .ready = -1, .alive = -1 };
@@ -294,5 +297,6 @@ const struct cli_command cmd_debug = {
 	.options = debug_options,
 	.noptions = RV_ARRAY_LEN(debug_options),
 	.jit_options = true,
+	.base_options = true,
 	.main = debug_main,
 };

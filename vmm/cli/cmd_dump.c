@@ -33,6 +33,16 @@ static void print_digest(const struct evlog_digest *d)
 	printf(" vns=%" PRIu64 " state=%s output=%s rip=%#" PRIx64, d->vns, state, output, d->rip);
 }
 
+/* A frame's first words; all of it is what `export --pcap` is for. */
+static void print_frame(const uint8_t *f, uint32_t len)
+{
+	printf(" bytes=%" PRIu32, len);
+	if (len < 14)
+		return;
+	printf(" dst=%02x:%02x:%02x:%02x:%02x:%02x src=%02x:%02x:%02x:%02x:%02x:%02x type=%02x%02x", f[0],
+	       f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12], f[13]);
+}
+
 static void print_payload(const struct evlog_record *rec)
 {
 	struct evlog_digest digest;
@@ -56,6 +66,19 @@ static void print_payload(const struct evlog_record *rec)
 		       end.end == 255 ? "host error" : machine_end_text((enum machine_end)end.end),
 		       end.code);
 		print_digest(&end.final);
+		return;
+	case ND_DISK:
+		if (rec->len != 2)
+			break;
+		printf(" tag=%u %s", rec->data[0], rec->data[1] == ND_DISK_OK ? "ok" : "error");
+		return;
+	case ND_NET:
+		print_frame(rec->data, rec->len);
+		return;
+	case EVLOG_BASE:
+		if (rec->len < 16)
+			break;
+		printf(" block=%" PRIu64 " blocks=%" PRIu32, le64_get(rec->data), rec->len / 8 - 1);
 		return;
 	default:
 		break;

@@ -87,6 +87,26 @@ static unsigned count_checkpoints(const char *path)
 	return n;
 }
 
+static void print_devices_json(const struct trace_manifest *m)
+{
+	printf(", \"disks\": [");
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		printf("%s{\"path\": ", i ? ", " : "");
+		text_print_json(stdout, m->disk[i].path);
+		printf(", \"bytes\": %" PRIu64 ", \"readonly\": %s, \"commit\": %s}",
+		       m->disk[i].sectors * 512, m->disk[i].readonly ? "true" : "false",
+		       m->disk[i].commit ? "true" : "false");
+	}
+	printf("], \"nets\": [");
+	for (unsigned i = 0; i < m->nnets; i++) {
+		const uint8_t *a = m->net[i].mac;
+
+		printf("%s{\"mac\": \"%02x:%02x:%02x:%02x:%02x:%02x\", \"mtu\": %u}", i ? ", " : "", a[0],
+		       a[1], a[2], a[3], a[4], a[5], m->net[i].mtu);
+	}
+	printf("], \"console\": %s, \"chaos\": %" PRIu64, m->console ? "true" : "false", m->chaos);
+}
+
 static void print_json(const struct trace *t, const struct evlog_info *info, const struct summary *sum)
 {
 	const struct trace_manifest *m = trace_manifest(t);
@@ -144,6 +164,7 @@ static void print_json(const struct trace *t, const struct evlog_info *info, con
 		printf("{\"bytes\": %" PRIu64 ", \"digest\": \"%s\"}", m->initrd_len, hex);
 	else
 		printf("null");
+	print_devices_json(m);
 	printf("}\n");
 }
 
@@ -152,6 +173,26 @@ static void print_text_field(const char *name, const char *value)
 	printf("%-14s ", name);
 	text_print_escaped(stdout, value, strlen(value));
 	putchar('\n');
+}
+
+static void print_devices(const struct trace_manifest *m)
+{
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		printf("%-14s ", "disk");
+		text_print_escaped(stdout, m->disk[i].path, strlen(m->disk[i].path));
+		fputs(", ", stdout);
+		text_print_size(stdout, m->disk[i].sectors * 512);
+		printf("%s%s\n", m->disk[i].readonly ? ", read-only" : "",
+		       m->disk[i].commit ? ", commit=on" : "");
+	}
+	for (unsigned i = 0; i < m->nnets; i++) {
+		const uint8_t *a = m->net[i].mac;
+
+		printf("%-14s %02x:%02x:%02x:%02x:%02x:%02x, mtu %u\n", "network", a[0], a[1], a[2], a[3],
+		       a[4], a[5], m->net[i].mtu);
+	}
+	if (m->chaos)
+		printf("%-14s seed %" PRIu64 "\n", "chaos", m->chaos);
 }
 
 static void print_human(const struct trace *t, const struct evlog_info *info, const struct summary *sum)
@@ -183,7 +224,8 @@ static void print_human(const struct trace *t, const struct evlog_info *info, co
 	text_print_size(stdout, m->memory);
 	printf("\n%-14s %s, from ", "clock", m->clock_virtual ? "virtual" : "host");
 	text_print_date(stdout, m->date);
-	putchar('\n');
+	printf("\n%-14s %" PRIu32 "\n", "vCPUs", m->ncpus);
+	print_devices(m);
 	print_text_field("command line", m->cmdline);
 	print_text_field("engine", m->engine);
 	print_text_field("cpu model", m->cpu_model);

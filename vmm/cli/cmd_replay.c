@@ -26,6 +26,7 @@ struct replay_opts {
 	icount_t until;
 	bool no_console, stats, sandbox;
 	struct jit_opts jit;
+	struct base_opts bases;
 };
 
 static int replay_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -88,6 +89,7 @@ static int replay_gdb(const struct replay_opts *o, const char *trace)
 		.at = "begin",
 		.sandbox = o->sandbox,
 		.jit = o->jit,
+		.bases = o->bases,
 	};
 	struct gdb_replay *g = NULL;
 	struct rv_err err = { 0 };
@@ -110,6 +112,7 @@ static int replay_main(const struct cli_command *self, int argc, char **argv)
 	struct opt_group groups[] = {
 		{ replay_options, RV_ARRAY_LEN(replay_options), replay_set, &o },
 		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+		{ base_opt_specs, base_opt_nspecs, base_opts_set, &o.bases },
 	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct machine_result result = { 0 };
@@ -134,6 +137,7 @@ static int replay_main(const struct cli_command *self, int argc, char **argv)
 	cfg.show = !o.no_console;
 	cfg.sandbox = o.sandbox;
 	cfg.jit = o.jit;
+	cfg.bases = o.bases;
 	/* Not over the guest's console on the same screen. */
 	cfg.progress = o.no_console || !isatty(STDOUT_FILENO);
 	rc = session_open_replay(&s, &cfg, &err);
@@ -161,5 +165,6 @@ const struct cli_command cmd_replay = {
 	.options = replay_options,
 	.noptions = RV_ARRAY_LEN(replay_options),
 	.jit_options = true,
+	.base_options = true,
 	.main = replay_main,
 };

@@ -17,6 +17,7 @@ static const struct opt_spec verify_options[] = {
 struct verify_opts {
 	bool stats, sandbox;
 	struct jit_opts jit;
+	struct base_opts bases;
 };
 
 static int verify_set(void *ctx, int id, const char *value, struct rv_err *err)
@@ -56,6 +57,7 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 	struct opt_group groups[] = {
 		{ verify_options, RV_ARRAY_LEN(verify_options), verify_set, &o },
 		{ jit_opt_specs, jit_opt_nspecs, jit_opts_set, &o.jit },
+		{ base_opt_specs, base_opt_nspecs, base_opts_set, &o.bases },
 	};
 	struct opts_positional trace = { .what = "TRACE" };
 	struct machine_result result = { 0 };
@@ -74,6 +76,7 @@ static int verify_main(const struct cli_command *self, int argc, char **argv)
 	cfg.trace_path = trace.value;
 	cfg.sandbox = o.sandbox;
 	cfg.jit = o.jit;
+	cfg.bases = o.bases;
 	rc = session_open_replay(&s, &cfg, &err);
 	if (rc)
 		return cli_fail(&err);
@@ -103,5 +106,6 @@ const struct cli_command cmd_verify = {
 	.options = verify_options,
 	.noptions = RV_ARRAY_LEN(verify_options),
 	.jit_options = true,
+	.base_options = true,
 	.main = verify_main,
 };

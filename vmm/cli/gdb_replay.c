@@ -8,15 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "files.h"
 #include "gdbstub/gdbstub.h"
+#include "host_devices.h"
 #include "progress.h"
 #include "record/trace.h"
+#include "replay/replay.h"
 #include "replay/replay_target.h"
 
 struct gdb_replay {
-	struct console *console;
+	struct host_devices host;
+	struct base_digests *bases;
 	struct trace *trace;
 	struct evlog_reader *reader;
 	struct timeline *timeline;
@@ -59,15 +61,16 @@ static void motion_done(void *ctx)
 	g->next_ns = 0;
 }
 
-int gdb_sandbox_prepare(const char *addr, struct sandbox_path *paths, unsigned n, struct rv_err *err)
+int gdb_sandbox_prepare(const char *addr, struct sandbox_path *paths, unsigned n, enum sandbox_tcp tcp,
+			struct rv_err *err)
 {
 	const bool is_unix = !strncmp(addr, "unix:", 5);
 	int rc;
 
 	if (!is_unix)
-		return sandbox_prepare_tcp(paths, n, err);
+		return sandbox_prepare(paths, n, tcp > SANDBOX_TCP_LISTEN ? tcp : SANDBOX_TCP_LISTEN, err);
 	paths[n] = (struct sandbox_path){ files_open_parent(addr + 5), SANDBOX_ACCESS_SOCKET };
-	rc = sandbox_prepare(paths, n + 1, err);
+	rc = sandbox_prepare(paths, n + 1, tcp, err);
 	if (paths[n].fd >= 0)
 		close(paths[n].fd);
 	return rc;
@@ -78,7 +81,7 @@ static int fence(const struct gdb_replay_cfg *cfg, struct rv_err *err)
 	struct sandbox_path paths[2] = {
 		{ open(cfg->trace_path, O_PATH | O_DIRECTORY | O_CLOEXEC), SANDBOX_ACCESS_READ },
 	};
-	int rc = gdb_sandbox_prepare(cfg->addr, paths, 1, err);
+	int rc = gdb_sandbox_prepare(cfg->addr, paths, 1, SANDBOX_TCP_NONE, err);
 
 	if (paths[0].fd >= 0)
 		close(paths[0].fd);
@@ -106,13 +109,30 @@ static int begin_at(struct gdb_replay *g, const char *at, struct rv_err *err)
 	return rc;
 }
 
+static int check_base(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	return base_digests_check(((struct gdb_replay *)ctx)->bases, disk, block, nblocks, data);
+}
+
+/* What the timeline's machine is connected to. */
+static int host_ends(struct gdb_replay *g, const struct gdb_replay_cfg *cfg, struct rv_err *err)
+{
+	const struct console_cfg console = { .spec = "stdio" };
+	int rc = base_digests_create(&g->bases, g->reader, err);
+
+	if (!rc && cfg->show)
+		rc = console_create(&g->host.console[CONSOLE_SERIAL], &console, err);
+	return rc ? rc : host_devices_start(&g->host, cfg->trace_path, err);
+}
+
 int gdb_replay_open(struct gdb_replay **out, const struct gdb_replay_cfg *cfg, struct rv_err *err)
 {
 	struct gdb_replay *g = calloc(1, sizeof(*g));
-	const struct console_cfg console = { .spec = cfg->show ? "stdio" : "none" };
+	const struct base_reader reader = { check_base, g };
 	struct timeline_cfg tcfg = { .checkpoint_memory = cfg->checkpoint_memory,
 				     .jit = cfg->jit.jit,
 				     .code_cache = cfg->jit.code_cache,
+				     .disks = g ? g->host.port : NULL,
 				     .progress = motion_progress,
 				     .ctx = g };
 	struct replay_target_cfg rcfg = { .motion_done = motion_done, .ctx = g };
@@ -121,14 +141,15 @@ int gdb_replay_open(struct gdb_replay **out, const struct gdb_replay_cfg *cfg, s
 	if (!g)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	g->progress = cfg->progress && isatty(STDERR_FILENO);
-	/* As in a replay: traces are hostile, the fence stands before their first byte is read. */
-	if ((cfg->sandbox && (rc = fence(cfg, err))) ||
-	    (rc = trace_open(&g->trace, cfg->trace_path, err)) ||
+	host_devices_init(&g->host);
+	/* As in a replay: only the manifest is read outside the fence. */
+	if ((rc = trace_open(&g->trace, cfg->trace_path, err)) ||
 	    (rc = trace_check_supported(g->trace, err)) ||
+	    (rc = host_devices_open_replay(&g->host, g->trace, &cfg->bases, &reader, err)) ||
+	    (cfg->sandbox && (rc = fence(cfg, err))) ||
 	    (rc = evlog_reader_open(&g->reader, g->trace, err)) ||
-	    (rc = console_create(&g->console, &console, err)) ||
-	    (rc = timeline_open(&g->timeline, g->trace, g->reader,
-				cfg->show ? console_output(g->console) : NULL, &tcfg, err)))
+	    (rc = host_ends(g, cfg, err)) ||
+	    (rc = timeline_open(&g->timeline, g->trace, g->reader, &g->host.output, &tcfg, err)))
 		goto fail;
 	rcfg.timeline = g->timeline;
 	rcfg.trace = g->trace;
@@ -143,7 +164,7 @@ int gdb_replay_open(struct gdb_replay **out, const struct gdb_replay_cfg *cfg, s
 		goto fail;
 	if (cfg->listening)
 		cfg->listening(cfg->ctx);
-	if (cfg->sandbox && (rc = sandbox_enter(SANDBOX_REPLAY_GDB, false, err)))
+	if (cfg->sandbox && (rc = sandbox_enter(SANDBOX_REPLAY_GDB, 0, err)))
 		goto fail;
 	*out = g;
 	return 0;
@@ -174,7 +195,8 @@ void gdb_replay_close(struct gdb_replay *g)
 	gdbstub_destroy(g->stub);
 	replay_target_destroy(g->target);
 	timeline_close(g->timeline);
-	console_destroy(g->console);
+	base_digests_destroy(g->bases);
+	host_devices_close(&g->host);
 	evlog_reader_close(g->reader);
 	trace_close(g->trace);
 	free(g);

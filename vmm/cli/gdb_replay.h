@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base_opts.h"
 #include "jit_opts.h"
 #include "sandbox.h"
 
@@ -21,6 +22,7 @@ struct gdb_replay_cfg {
 	const char *at;             /* where the debugger begins: an argument of `seek` */
 	bool sandbox;
 	struct jit_opts jit;
+	struct base_opts bases;
 	/* May be NULL: called when the socket listens, before the last fence. */
 	void (*listening)(void *ctx);
 	void *ctx;
@@ -34,6 +36,7 @@ int gdb_replay_serve(struct gdb_replay *g, bool once, bool (*give_up)(void *ctx)
 void gdb_replay_close(struct gdb_replay *g);
 
 /* Sandbox for a process that will listen on addr and reads these paths (room for one more at the end). */
-int gdb_sandbox_prepare(const char *addr, struct sandbox_path *paths, unsigned n, struct rv_err *err);
+int gdb_sandbox_prepare(const char *addr, struct sandbox_path *paths, unsigned n, enum sandbox_tcp tcp,
+			struct rv_err *err);
 
 #endif

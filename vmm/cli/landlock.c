@@ -66,6 +66,8 @@ static uint64_t fs_allowed(enum sandbox_access access)
 	switch (access) {
 	case SANDBOX_ACCESS_READ:
 		return FS_READ_FILE | FS_READ_DIR;
+	case SANDBOX_ACCESS_FILE:
+		return FS_READ_FILE;
 	case SANDBOX_ACCESS_DEVICE:
 		return FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV;
 	case SANDBOX_ACCESS_CREATE:
@@ -77,7 +79,7 @@ static uint64_t fs_allowed(enum sandbox_access access)
 	return 0;
 }
 
-int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, bool may_bind,
+int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, enum sandbox_tcp tcp,
 		     struct rv_err *err)
 {
 	long abi = syscall(NR_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
@@ -89,7 +91,8 @@ int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, bool may
 		return 0; /* no Landlock here: the seccomp filter is the fence */
 	attr.handled_access_fs = fs_handled(abi);
 	if (abi >= 4) {
-		attr.handled_access_net = NET_CONNECT_TCP | (may_bind ? 0 : NET_BIND_TCP);
+		attr.handled_access_net = (tcp == SANDBOX_TCP_ALL ? 0 : NET_CONNECT_TCP) |
+					  (tcp == SANDBOX_TCP_NONE ? NET_BIND_TCP : 0);
 		size = 2 * sizeof(uint64_t);
 	}
 	if (abi >= 6) {

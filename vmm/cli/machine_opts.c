@@ -2,6 +2,7 @@
 #include "machine_opts.h"
 
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "clock/clock.h"
@@ -15,7 +16,8 @@
 enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_MEMORY, OPT_CPUS, OPT_SERIAL, OPT_ENGINE, OPT_CLOCK,
 	OPT_DILATION, OPT_SEED, OPT_MAX_ICOUNT, OPT_STATS, OPT_DATE, OPT_CATCH_UP, OPT_SYNC,
-	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_GDB_WAIT, OPT_CHECKPOINT_EVERY
+	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_GDB_WAIT, OPT_CHECKPOINT_EVERY, OPT_DISK, OPT_NET,
+	OPT_HVC, OPT_CHAOS
 };
 
 const struct opt_spec machine_opt_specs[] = {
@@ -24,11 +26,17 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "append", 0, "S", OPT_APPEND, "kernel command line (default: console=ttyS0)" },
 	{ "memory", 0, "SIZE", OPT_MEMORY, "guest RAM, e.g. 1G (default: 512M)" },
 	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs (only 1 is supported)" },
+	{ "disk", 0, "F[,ro][,commit=on]", OPT_DISK,
+	  "virtio disk from a raw image, up to 4; without commit=on the image stays as it is" },
+	{ "net", 0, "HOW", OPT_NET,
+	  "virtio network: user[,hostfwd=tcp:ADDR:PORT-:PORT...] or tap:NAME [,mac=][,mtu=]" },
+	{ "hvc", 0, "WHERE", OPT_HVC, "a virtio console (hvc0): stdio, file:PATH or pty" },
 	{ "serial", 0, "WHERE", OPT_SERIAL, "stdio (default), file:PATH, pty or none" },
 	{ "engine", 0, "NAME", OPT_ENGINE, "auto (default: exact), exact or kvm (run only)" },
 	{ "clock", 0, "KIND", OPT_CLOCK, "host (default): follows real time; virtual: 1 ns an instruction" },
 	{ "time-dilation", 0, "N", OPT_DILATION, "virtual time runs N times slower" },
-	{ "seed", 0, "N", OPT_SEED, "seed, kept in the manifest (default: 0)" },
+	{ "seed", 0, "N", OPT_SEED, "of the guest's entropy device (default: random; 0 with --clock=virtual)" },
+	{ "chaos", 0, "[=SEED]", OPT_CHAOS, "vary turns of vCPUs, timers and disk delays to shake out races" },
 	{ "max-icount", 0, "N", OPT_MAX_ICOUNT, "stop at this instruction count" },
 	{ "date", 0, "ISO", OPT_DATE, "guest's UTC date at power-on, e.g. 2024-01-01T00:00:00" },
 	{ "clock-catch-up", 0, NULL, OPT_CATCH_UP, "make up for gaps of host time instead of skipping them" },
@@ -132,13 +140,24 @@ static int set_sync(struct machine_opts *o, const char *value, struct rv_err *er
 	return 0;
 }
 
-static int set_serial(struct machine_opts *o, const char *value, struct rv_err *err)
+static int set_console(const char **out, const char *option, const char *value, struct rv_err *err)
 {
 	if (strcmp(value, "stdio") != 0 && strcmp(value, "pty") != 0 && strcmp(value, "none") != 0 &&
 	    (strncmp(value, "file:", 5) != 0 || !value[5]))
 		return rv_err_set(err, RV_EUSAGE,
-				  "--serial=%.200s: unknown; use stdio, file:PATH, pty or none", value);
-	o->serial = value;
+				  "--%s=%.200s: unknown; use stdio, file:PATH, pty or none", option,
+				  value);
+	*out = value;
+	return 0;
+}
+
+static int set_chaos(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	if (value && (!parse_u64(value, &o->chaos) || o->chaos == 0))
+		return rv_err_set(err, RV_EUSAGE, "--chaos=%.80s: needs a seed above 0", value);
+	while (!value && o->chaos == 0)
+		if (getrandom(&o->chaos, sizeof(o->chaos), 0) != (ssize_t)sizeof(o->chaos))
+			return rv_err_set(err, RV_EIO, "--chaos: no random seed from the host; give one");
 	return 0;
 }
 
@@ -161,7 +180,15 @@ int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_er
 	case OPT_CPUS:
 		return set_cpus(o, value, err);
 	case OPT_SERIAL:
-		return set_serial(o, value, err);
+		return set_console(&o->serial, "serial", value, err);
+	case OPT_HVC:
+		return set_console(&o->devices.hvc, "hvc", value, err);
+	case OPT_DISK:
+		return device_opts_disk(&o->devices, value, err);
+	case OPT_NET:
+		return device_opts_net(&o->devices, value, err);
+	case OPT_CHAOS:
+		return set_chaos(o, value, err);
 	case OPT_ENGINE:
 		return set_engine(o, value, err);
 	case OPT_CLOCK:
@@ -173,6 +200,7 @@ int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_er
 	case OPT_SEED:
 		if (!parse_u64(value, &o->seed))
 			return rv_err_set(err, RV_EUSAGE, "--seed=%.80s: not a number", value);
+		o->seed_given = true;
 		return 0;
 	case OPT_MAX_ICOUNT:
 		if (!parse_u64(value, &o->max_icount))
@@ -242,6 +270,13 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 			return rv_err_set(err, RV_EUSAGE,
 					  "--max-icount: needs --engine=exact, which counts instructions");
 	}
+	if (o->devices.hvc && !strcmp(o->devices.hvc, "stdio") && !strcmp(o->serial, "stdio"))
+		return rv_err_set(err, RV_EUSAGE,
+				  "--hvc=stdio: the serial port is there; use --serial=none or file:PATH");
+	/* A virtual clock promises the same run for the same command line. */
+	if (!o->seed_given && o->clock == LIVE_CLOCK_HOST &&
+	    getrandom(&o->seed, sizeof(o->seed), 0) != (ssize_t)sizeof(o->seed))
+		return rv_err_set(err, RV_EIO, "no random seed from the host; use --seed=N");
 	if (!o->date_given) {
 		o->date = VIRTUAL_DATE;
 		if (o->clock == LIVE_CLOCK_HOST) {
@@ -249,7 +284,7 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 			o->date = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 		}
 	}
-	return 0;
+	return device_opts_finish(&o->devices, o->seed, err);
 }
 
 uint64_t machine_opts_clock_rate(const struct machine_opts *o)

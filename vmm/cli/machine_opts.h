@@ -4,6 +4,7 @@
 #define RV_CLI_MACHINE_OPTS_H
 
 #include "base/types.h"
+#include "device_opts.h"
 #include "engine/engine.h"
 #include "jit_opts.h"
 #include "opts.h"
@@ -20,6 +21,9 @@ struct machine_opts {
 	enum live_clock clock;
 	uint32_t dilation;
 	uint64_t seed;
+	bool seed_given;
+	uint64_t chaos;            /* seed of --chaos; 0: off */
+	struct device_opts devices;
 	icount_t max_icount;
 	bool stats;
 	bool date_given;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/types.h"
+#include "base_opts.h"
 #include "cli.h"
 #include "machine_opts.h"
 #include "signals.h"
@@ -47,7 +48,8 @@ static void print_options(const char *title, const struct opt_spec *specs, size_
 
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", specs[i].letter ? "-" : " ",
 			 specs[i].letter ? specs[i].letter : ' ', specs[i].letter ? ", " : "  ",
-			 specs[i].name, specs[i].arg ? "=" : "", specs[i].arg ? specs[i].arg : "");
+			 specs[i].name, specs[i].arg && specs[i].arg[0] != '[' ? "=" : "",
+			 specs[i].arg ? specs[i].arg : "");
 		printf("  %-26s %s\n", left, specs[i].help);
 	}
 }
@@ -59,6 +61,8 @@ int cli_help(const struct cli_command *cmd)
 		print_options("Options", cmd->options, cmd->noptions);
 	if (cmd->machine_options)
 		print_options("MACHINE", machine_opt_specs, machine_opt_nspecs);
+	if (cmd->base_options)
+		print_options("Disks", base_opt_specs, base_opt_nspecs);
 	if (cmd->jit_options)
 		print_options("Speed, never what the guest sees", jit_opt_specs, jit_opt_nspecs);
 	return cli_finish_stdout(0);

@@ -32,8 +32,9 @@ static void host_cpu_name(char out[64])
 	}
 }
 
-int manifest_fill(struct trace_manifest *m, const struct machine_opts *o, size_t kernel_len,
-		  size_t initrd_len, uint64_t digest_every, struct rv_err *err)
+int manifest_fill(struct trace_manifest *m, const struct machine_opts *o,
+		  const struct machine_devices *devices, size_t kernel_len, size_t initrd_len,
+		  uint64_t digest_every, struct rv_err *err)
 {
 	*m = (struct trace_manifest){
 		.semantics_version = CPU_SEMANTICS_VERSION,
@@ -47,6 +48,8 @@ int manifest_fill(struct trace_manifest *m, const struct machine_opts *o, size_t
 		.digest_every = digest_every,
 		.kernel_len = kernel_len,
 		.initrd_len = initrd_len,
+		.console = devices->console,
+		.chaos = o->chaos,
 	};
 	snprintf(m->cpu_model, sizeof(m->cpu_model), "%s", CPU_MODEL_NAME);
 	snprintf(m->result_profile, sizeof(m->result_profile), "%s", CPU_RESULT_PROFILE);
@@ -55,6 +58,23 @@ int manifest_fill(struct trace_manifest *m, const struct machine_opts *o, size_t
 	host_cpu_name(m->host_cpu);
 	m->cmdline = strdup(o->append);
 	if (!m->cmdline)
-		return rv_err_set(err, RV_ENOMEM, "out of memory");
+		goto nomem;
+	for (unsigned i = 0; i < devices->ndisks; i++) {
+		m->disk[i] = (struct trace_disk){ .path = strdup(o->devices.disk[i].path),
+						  .sectors = devices->disk[i].sectors,
+						  .readonly = devices->disk[i].readonly,
+						  .commit = devices->disk[i].commit };
+		if (!m->disk[i].path)
+			goto nomem;
+		m->ndisks++;
+	}
+	for (unsigned i = 0; i < devices->nnets; i++) {
+		memcpy(m->net[i].mac, devices->net[i].mac, sizeof(m->net[i].mac));
+		m->net[i].mtu = devices->net[i].mtu;
+		m->nnets++;
+	}
 	return 0;
+nomem:
+	trace_manifest_fini(m);
+	return rv_err_set(err, RV_ENOMEM, "out of memory");
 }

@@ -134,6 +134,9 @@ static int parse_option(const char *command, const struct opt_group *groups, siz
 					  arg);
 		return f.group->set(f.group->ctx, f.spec->id, NULL, err);
 	}
+	/* "[=X]": the value may be left out, and stands behind a "=" if not. */
+	if (!value && f.spec->arg[0] == '[')
+		return f.group->set(f.group->ctx, f.spec->id, NULL, err);
 	if (!value && *i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0)
 		value = argv[++*i];
 	if (!value || !*value) {

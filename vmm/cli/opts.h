@@ -15,7 +15,7 @@
 struct opt_spec {
 	const char *name;
 	char letter;      /* 0: none */
-	const char *arg;  /* NULL: a flag */
+	const char *arg;  /* NULL: a flag; "[=X]": its value may be left out */
 	int id;
 	const char *help;
 };

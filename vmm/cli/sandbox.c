@@ -64,7 +64,8 @@ static int set_caps(uint32_t keep, struct rv_err *err)
 	return 0;
 }
 
-static int prepare(const struct sandbox_path *paths, unsigned npaths, bool may_bind, struct rv_err *err)
+int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, enum sandbox_tcp tcp,
+		    struct rv_err *err)
 {
 	int rc;
 
@@ -78,17 +79,7 @@ static int prepare(const struct sandbox_path *paths, unsigned npaths, bool may_b
 	if (rc)
 		return rc;
 	/* The leak checker reads /proc at exit. */
-	return SANITIZED ? 0 : sandbox_landlock(paths, npaths, may_bind, err);
-}
-
-int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
-{
-	return prepare(paths, npaths, false, err);
-}
-
-int sandbox_prepare_tcp(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err)
-{
-	return prepare(paths, npaths, true, err);
+	return SANITIZED ? 0 : sandbox_landlock(paths, npaths, tcp, err);
 }
 
 /* ---- system calls ---- */
@@ -121,14 +112,14 @@ static const struct allowed allowed_calls[] = {
 	{ SCMP_SYS(rseq), FOR_ALL }, { SCMP_SYS(set_robust_list), FOR_ALL },
 	{ SCMP_SYS(exit), FOR_ALL }, { SCMP_SYS(exit_group), FOR_ALL },
 	{ SCMP_SYS(capget), FOR_ALL }, { SCMP_SYS(capset), FOR_ALL },
+	/* disks: the base, the block log, all of them open already */
+	{ SCMP_SYS(pread64), FOR_ALL }, { SCMP_SYS(pwrite64), FOR_ALL }, { SCMP_SYS(fdatasync), FOR_ALL },
 	/* reading a trace: segments are opened one after the other, below what Landlock left */
-	{ SCMP_SYS(pread64), FOR_RECORD | FOR_READERS },
 	{ SCMP_SYS(newfstatat), FOR_RECORD | FOR_READERS | FOR_GDB },
 	{ SCMP_SYS(getdents64), FOR_RECORD | FOR_READERS },
 	/* writing one: new segments, their sizes, their way to the disk */
-	{ SCMP_SYS(openat), FOR_RECORD }, { SCMP_SYS(pwrite64), FOR_RECORD },
-	{ SCMP_SYS(pwritev), FOR_RECORD }, { SCMP_SYS(fsync), FOR_RECORD },
-	{ SCMP_SYS(fdatasync), FOR_RECORD }, { SCMP_SYS(ftruncate), FOR_RECORD },
+	{ SCMP_SYS(openat), FOR_RECORD }, { SCMP_SYS(pwritev), FOR_RECORD },
+	{ SCMP_SYS(fsync), FOR_RECORD }, { SCMP_SYS(ftruncate), FOR_RECORD },
 	{ SCMP_SYS(fallocate), FOR_RECORD }, { SCMP_SYS(sync_file_range), FOR_RECORD },
 	{ SCMP_SYS(renameat), FOR_RECORD }, { SCMP_SYS(renameat2), FOR_RECORD },
 	{ SCMP_SYS(unlinkat), FOR_RECORD },
@@ -140,6 +131,15 @@ static const struct allowed allowed_calls[] = {
 	/* the tick that ends a stretch of KVM_RUN */
 	{ SCMP_SYS(timer_create), FOR_KVM }, { SCMP_SYS(timer_settime), FOR_KVM },
 	{ SCMP_SYS(timer_delete), FOR_KVM },
+};
+
+/* A user-mode network makes sockets as its guest asks, and reads the host's resolver settings. Landlock
+ * leaves it nothing else to open. */
+static const int net_calls[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+	SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
+	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+	SCMP_SYS(shutdown), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(time), SCMP_SYS(sysinfo),
 };
 
 /* Terminal modes, never TIOCSTI (input for the shell) or anything else that ioctl() can do. */
@@ -179,13 +179,32 @@ static int add_conditional(scmp_filter_ctx ctx, enum sandbox_profile profile)
 	return rc;
 }
 
-int sandbox_enter(enum sandbox_profile profile, bool force, struct rv_err *err)
+static int add_net(scmp_filter_ctx ctx)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < RV_ARRAY_LEN(net_calls) && !rc; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, net_calls[i], 0);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(fcntl), 1, UINT32_MAX, F_SETFL);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(fcntl), 1, UINT32_MAX, F_GETFD);
+	if (!rc)
+		rc = allow_when(ctx, SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
+	return rc;
+}
+
+int sandbox_enter(enum sandbox_profile profile, unsigned flags, struct rv_err *err)
 {
 	scmp_filter_ctx ctx;
 	int rc;
 
 	rc = set_caps(0, err);
-	if (rc || (SANITIZED && !force))
+	if (rc || (SANITIZED && !(flags & SANDBOX_FORCE)))
 		return rc;
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
@@ -198,6 +217,8 @@ int sandbox_enter(enum sandbox_profile profile, bool force, struct rv_err *err)
 	}
 	if (!rc)
 		rc = add_conditional(ctx, profile);
+	if (!rc && (flags & SANDBOX_NET))
+		rc = add_net(ctx);
 	if (!rc)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);

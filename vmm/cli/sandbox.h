@@ -30,7 +30,8 @@ enum sandbox_profile {
 const char *sandbox_profile_name(enum sandbox_profile profile);
 
 enum sandbox_access {
-	SANDBOX_ACCESS_READ,   /* files below a directory, or one file: read */
+	SANDBOX_ACCESS_READ,   /* files below a directory: read */
+	SANDBOX_ACCESS_FILE,   /* one file: read */
 	SANDBOX_ACCESS_DEVICE, /* a terminal: read, write, set its mode */
 	SANDBOX_ACCESS_CREATE, /* a directory: make, write, rename, remove below it */
 	SANDBOX_ACCESS_SOCKET, /* a directory: make and remove a socket in it */
@@ -40,13 +41,17 @@ struct sandbox_path {
 	enum sandbox_access access;
 };
 
-int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err);
-/* The same for a process that is still to listen on a TCP port; the filter forbids it later. */
-int sandbox_prepare_tcp(const struct sandbox_path *paths, unsigned npaths, struct rv_err *err);
-int sandbox_enter(enum sandbox_profile profile, bool force, struct rv_err *err);
+/* tcp: what a process may still do with TCP sockets after this: listen (the filter forbids it later), or
+ * also connect, for a user-mode network. */
+enum sandbox_tcp { SANDBOX_TCP_NONE, SANDBOX_TCP_LISTEN, SANDBOX_TCP_ALL };
+int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, enum sandbox_tcp tcp,
+		    struct rv_err *err);
+#define SANDBOX_FORCE 0x1u /* the filter in builds with sanitizers as well */
+#define SANDBOX_NET 0x2u   /* a user-mode network: sockets of all kinds */
+int sandbox_enter(enum sandbox_profile profile, unsigned flags, struct rv_err *err);
 
 /* landlock.c: 0 also when the kernel has no Landlock. */
-int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, bool may_bind,
+int sandbox_landlock(const struct sandbox_path *paths, unsigned npaths, enum sandbox_tcp tcp,
 		     struct rv_err *err);
 
 #endif

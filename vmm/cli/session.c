@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "base/log.h"
 #include "files.h"
 #include "gdb_replay.h"
 #include "gdbstub/gdbstub.h"
+#include "host_devices.h"
 #include "live_target.h"
 #include "manifest.h"
 #include "progress.h"
@@ -40,7 +40,7 @@ struct session {
 	struct gate gate;
 	struct gate_out gate_out;
 	struct live *live;
-	struct console *console;
+	struct host_devices host;
 	struct machine *machine;
 	struct machine_limits limits;
 	struct stats stats;
@@ -62,6 +62,7 @@ struct session {
 	struct trace *trace;
 	struct evlog_reader *reader;
 	struct replayer *replayer;
+	struct base_digests *bases;
 	icount_t until;
 };
 
@@ -92,6 +93,7 @@ static struct session *session_new(void)
 		return NULL;
 	s->gate.nondet.ops = &gate_nondet_ops;
 	s->gate_out.output.ops = &gate_output_ops;
+	host_devices_init(&s->host);
 	s->limits.icount = ICOUNT_MAX;
 	s->until = ICOUNT_MAX;
 	return s;
@@ -112,30 +114,33 @@ static void stop_replay(void *ctx)
 
 /* ---- live ---- */
 
-#define LIVE_PATHS_MAX 9u
+/* A disk's base was read: whoever replays must read the same. */
+static int live_base_read(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks,
+			  const uint8_t *data)
+{
+	struct session *s = ctx;
+	const struct exec_point at = { machine_icount(s->machine), machine_seq(s->machine) };
 
-/* What the run will still open by name, for Landlock. Descriptors are closed by the caller. */
-static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
-			   struct sandbox_path paths[LIVE_PATHS_MAX])
+	return s->recorder ? recorder_base_read(s->recorder, at, disk, block, nblocks, data) : RV_OK;
+}
+
+#define LIVE_PATHS_MAX 12u
+
+/* What a console (--serial, --hvc) will still open by name. */
+static unsigned console_paths(const char *spec, struct sandbox_path *paths)
 {
 	char tty[128];
 	unsigned n = 0;
 
-	if (trace_path)
-		paths[n++] = (struct sandbox_path){ files_open_parent(trace_path), SANDBOX_ACCESS_CREATE };
-	if (o->engine == &engine_kvm_ops)
-		paths[n++] = (struct sandbox_path){ open("/dev/kvm", O_PATH | O_CLOEXEC),
-						    SANDBOX_ACCESS_DEVICE };
-	if (!strncmp(o->serial, "file:", 5))
-		paths[n++] = (struct sandbox_path){ files_open_parent(o->serial + 5),
-						    SANDBOX_ACCESS_CREATE };
-	if (!strcmp(o->serial, "pty")) {
+	if (!strncmp(spec, "file:", 5))
+		paths[n++] = (struct sandbox_path){ files_open_parent(spec + 5), SANDBOX_ACCESS_CREATE };
+	if (!strcmp(spec, "pty")) {
 		paths[n++] = (struct sandbox_path){ open("/dev/pts", O_PATH | O_CLOEXEC),
 						    SANDBOX_ACCESS_DEVICE };
 		paths[n++] = (struct sandbox_path){ open("/dev/ptmx", O_PATH | O_CLOEXEC),
 						    SANDBOX_ACCESS_DEVICE };
 	}
-	if (!strcmp(o->serial, "stdio")) {
+	if (!strcmp(spec, "stdio")) {
 		for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
 			if (isatty(fd) && ttyname_r(fd, tty, sizeof(tty)) == 0)
 				paths[n++] = (struct sandbox_path){ open(tty, O_PATH | O_CLOEXEC),
@@ -145,11 +150,41 @@ static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
 	return n;
 }
 
+static bool has_user_net(const struct machine_opts *o)
+{
+	for (unsigned i = 0; i < o->devices.nnets; i++)
+		if (!strncmp(o->devices.net[i].spec, "user", 4))
+			return true;
+	return false;
+}
+
+/* What the run will still open by name, for Landlock. Descriptors are closed by the caller. */
+static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
+			   struct sandbox_path paths[LIVE_PATHS_MAX])
+{
+	unsigned n = 0;
+
+	if (trace_path)
+		paths[n++] = (struct sandbox_path){ files_open_parent(trace_path), SANDBOX_ACCESS_CREATE };
+	if (o->engine == &engine_kvm_ops)
+		paths[n++] = (struct sandbox_path){ open("/dev/kvm", O_PATH | O_CLOEXEC),
+						    SANDBOX_ACCESS_DEVICE };
+	if (has_user_net(o)) /* the host's resolver settings, which the guest's name server follows */
+		paths[n++] = (struct sandbox_path){ open("/etc/resolv.conf", O_PATH | O_CLOEXEC),
+						    SANDBOX_ACCESS_FILE };
+	n += console_paths(o->serial, paths + n);
+	if (o->devices.hvc)
+		n += console_paths(o->devices.hvc, paths + n);
+	return n;
+}
+
 static int live_sandbox(const struct machine_opts *o, const char *trace_path, struct rv_err *err)
 {
 	struct sandbox_path paths[LIVE_PATHS_MAX];
 	unsigned n = live_paths(o, trace_path, paths);
-	int rc = o->gdb ? gdb_sandbox_prepare(o->gdb, paths, n, err) : sandbox_prepare(paths, n, err);
+	const enum sandbox_tcp tcp = has_user_net(o) ? SANDBOX_TCP_ALL : SANDBOX_TCP_NONE;
+	int rc = o->gdb ? gdb_sandbox_prepare(o->gdb, paths, n, tcp, err) :
+			  sandbox_prepare(paths, n, tcp, err);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (paths[i].fd >= 0)
@@ -158,7 +193,8 @@ static int live_sandbox(const struct machine_opts *o, const char *trace_path, st
 	return rc;
 }
 
-static int live_backends(struct session *s, const struct machine_opts *o, struct rv_err *err)
+/* The live ports, and what must be opened while the process still may. */
+static int live_open(struct session *s, const struct machine_opts *o, struct rv_err *err)
 {
 	/* A person at a terminal needs a halt to take its time, also under the virtual clock. */
 	const bool person = !strcmp(o->serial, "stdio") && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -169,19 +205,28 @@ static int live_backends(struct session *s, const struct machine_opts *o, struct
 		.uncounted = !(o->engine->caps & ENGINE_CAP_EXACT),
 		.virtual_waits = o->clock == LIVE_CLOCK_VIRTUAL && (person || !strcmp(o->serial, "pty")),
 	};
-	struct console_cfg console = { .spec = o->serial, .input = true, .stopped = stop_live, .ctx = s };
-	int rc;
+	const struct base_reader reader = { live_base_read, s };
+	int rc = live_create(&s->live, &live);
 
-	rc = live_create(&s->live, &live);
 	if (rc)
 		return rv_err_set(err, rc, "cannot make the live ports: %s", rv_status_text(rc));
-	console.live = s->live;
-	rc = console_create(&s->console, &console, err);
-	if (rc)
-		return rc;
 	s->gate.to_nondet = live_nondet(s->live);
-	s->gate_out.to_output = console_output(s->console);
-	return 0;
+	s->gate_out.to_output = &s->host.output;
+	return host_devices_open(&s->host, o, s->live, &reader, err);
+}
+
+static int live_consoles(struct session *s, const struct machine_opts *o, struct rv_err *err)
+{
+	const char *const spec[CONSOLES] = { o->serial, o->devices.hvc };
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < CONSOLES; i++) {
+		const struct console_cfg cfg = { .spec = spec[i], .input = true, .live = s->live,
+						 .instance = i, .stopped = stop_live, .ctx = s };
+		if (spec[i])
+			rc = console_create(&s->host.console[i], &cfg, err);
+	}
+	return rc;
 }
 
 /* Checkpoints make time travel fast; a recording is as good without them. */
@@ -246,9 +291,11 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 {
 	const struct evlog_writer_cfg cfg = { .sync = o->sync };
 	struct trace_manifest manifest;
+	struct machine_devices devices;
 	int rc;
 
-	rc = manifest_fill(&manifest, o, kernel->len, initrd->len, SESSION_DIGEST_EVERY, err);
+	host_devices_describe(&s->host, o, &devices);
+	rc = manifest_fill(&manifest, o, &devices, kernel->len, initrd->len, SESSION_DIGEST_EVERY, err);
 	if (rc)
 		return rc;
 	s->trace_path = strdup(path);
@@ -261,7 +308,7 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 	trace_manifest_fini(&manifest);
 	if (rc)
 		return rc;
-	rc = recorder_create(&s->recorder, live_nondet(s->live), console_output(s->console), s->log);
+	rc = recorder_create(&s->recorder, live_nondet(s->live), &s->host.output, s->log);
 	if (rc)
 		return rv_err_set(err, rc, "cannot make the recorder: %s", rv_status_text(rc));
 	s->gate.to_nondet = recorder_nondet(s->recorder);
@@ -320,10 +367,13 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 	if ((rc = files_read(&s->kernel, "--kernel", o->kernel, err)) ||
 	    (o->initrd && (rc = files_read(&s->initrd, "--initrd", o->initrd, err))))
 		goto fail;
+	if ((rc = live_open(s, o, err)))
+		goto fail;
 	if (o->sandbox && (rc = live_sandbox(o, trace_path, err)))
 		goto fail;
-	if ((rc = live_backends(s, o, err)))
+	if ((rc = live_consoles(s, o, err)))
 		goto fail;
+	host_devices_describe(&s->host, o, &cfg.devices);
 	cfg.kernel = s->kernel.data;
 	cfg.kernel_len = s->kernel.len;
 	cfg.initrd = s->initrd.data;
@@ -335,10 +385,13 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 	s->limits.icount = o->max_icount;
 	if (trace_path && (rc = record_open(s, o, trace_path, &s->kernel, &s->initrd, err)))
 		goto fail;
+	if ((rc = host_devices_start(&s->host, trace_path, err)))
+		goto fail;
 	s->gdb_wait = o->gdb_wait;
 	if (o->gdb && (rc = live_gdb(s, o->gdb, err)))
 		goto fail;
-	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path), false, err)))
+	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path),
+					  has_user_net(o) ? SANDBOX_NET : 0, err)))
 		goto fail;
 	*out = s;
 	return 0;
@@ -357,15 +410,22 @@ static int replay_mark(void *ctx, struct machine *m)
 	return replayer_mark(s->replayer, m);
 }
 
+static int replay_base_read(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks,
+			    const uint8_t *data)
+{
+	return base_digests_check(((struct session *)ctx)->bases, disk, block, nblocks, data);
+}
+
 static int replay_backends(struct session *s, const struct session_replay_cfg *cfg, struct rv_err *err)
 {
-	const struct console_cfg console = { .spec = cfg->show ? "stdio" : "none" };
+	const struct console_cfg console = { .spec = "stdio" };
 	int rc;
 
-	rc = console_create(&s->console, &console, err);
-	if (rc)
+	if ((cfg->show && (rc = console_create(&s->host.console[CONSOLE_SERIAL], &console, err))) ||
+	    (rc = host_devices_start(&s->host, cfg->trace_path, err)) ||
+	    (rc = base_digests_create(&s->bases, s->reader, err)))
 		return rc;
-	rc = replayer_create(&s->replayer, s->reader, cfg->show ? console_output(s->console) : NULL);
+	rc = replayer_create(&s->replayer, s->reader, cfg->also ? cfg->also : &s->host.output);
 	if (rc)
 		return rv_err_set(err, rc, "%s: cannot make the replayer: %s", cfg->trace_path,
 				  rv_status_text(rc));
@@ -378,7 +438,7 @@ static int replay_sandbox(const char *trace_path, struct rv_err *err)
 {
 	struct sandbox_path path = { open(trace_path, O_PATH | O_DIRECTORY | O_CLOEXEC),
 				     SANDBOX_ACCESS_READ };
-	int rc = sandbox_prepare(&path, 1, err);
+	int rc = sandbox_prepare(&path, 1, SANDBOX_TCP_NONE, err);
 
 	if (path.fd >= 0)
 		close(path.fd);
@@ -390,21 +450,25 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 {
 	struct machine_cfg mcfg = { 0 };
 	struct session *s = session_new();
+	const struct base_reader reader = { replay_base_read, s };
 	int rc;
 
 	if (!s)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	s->jit = cfg->jit;
-	/* The fence stands before the first byte of the trace is read: traces are hostile. The terminal
-	 * for the console is not among what may be opened; its descriptor is used as it is. */
-	if (cfg->sandbox && (rc = replay_sandbox(cfg->trace_path, err)))
-		goto fail;
+	/* Of a trace, which is hostile, only the manifest is read outside the fence: it names the disks'
+	 * bases. The terminal for the console is not among what may be opened; its descriptor is used as
+	 * it is. */
 	if ((rc = trace_open(&s->trace, cfg->trace_path, err)) ||
 	    (rc = trace_check_supported(s->trace, err)) ||
-	    (rc = evlog_reader_open(&s->reader, s->trace, err)) ||
+	    (rc = host_devices_open_replay(&s->host, s->trace, &cfg->bases, &reader, err)))
+		goto fail;
+	if (cfg->sandbox && (rc = replay_sandbox(cfg->trace_path, err)))
+		goto fail;
+	if ((rc = evlog_reader_open(&s->reader, s->trace, err)) ||
 	    (rc = replay_backends(s, cfg, err)))
 		goto fail;
-	replay_machine_cfg(s->trace, &mcfg);
+	replay_machine_cfg(s->trace, s->host.port, &mcfg);
 	mcfg.engine = &engine_exact_ops;
 	mcfg.jit = cfg->jit.jit;
 	mcfg.code_cache = cfg->jit.code_cache;
@@ -417,7 +481,7 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 	s->limits.mark_every = trace_manifest(s->trace)->digest_every;
 	s->limits.mark = replay_mark;
 	s->limits.ctx = s;
-	if (cfg->sandbox && (rc = sandbox_enter(cfg->profile, false, err)))
+	if (cfg->sandbox && (rc = sandbox_enter(cfg->profile, 0, err)))
 		goto fail;
 	progress_begin(&s->progress, cfg->progress,
 		       cfg->until < replayer_last_icount(s->replayer) ?
@@ -558,8 +622,7 @@ int session_run(struct session *s, struct machine_result *result, struct rv_err 
 
 void session_release_console(struct session *s)
 {
-	console_destroy(s->console); /* its thread uses live */
-	s->console = NULL;
+	host_devices_close_consoles(&s->host);
 }
 
 void session_close(struct session *s)
@@ -576,7 +639,8 @@ void session_close(struct session *s)
 	evlog_writer_destroy(s->log);
 	machine_destroy(s->machine);
 	replayer_destroy(s->replayer);
-	session_release_console(s);
+	base_digests_destroy(s->bases);
+	host_devices_close(&s->host);
 	live_destroy(s->live);
 	evlog_reader_close(s->reader);
 	trace_close(s->trace);

@@ -12,6 +12,7 @@
 #ifndef RV_CLI_SESSION_H
 #define RV_CLI_SESSION_H
 
+#include "base_opts.h"
 #include "machine/machine.h"
 #include "machine_opts.h"
 #include "record/trace.h"
@@ -31,7 +32,9 @@ struct session_replay_cfg {
 	enum sandbox_profile profile;
 	bool show;       /* console on stdout */
 	icount_t until;  /* ICOUNT_MAX: to the end */
+	struct output *also; /* where output goes instead of the console; NULL: the console */
 	struct jit_opts jit;
+	struct base_opts bases;
 	bool progress;   /* a progress line may be shown */
 	bool sandbox;
 };

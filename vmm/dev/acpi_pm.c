@@ -33,14 +33,12 @@
 #define PM1_CNT_SLP_EN 0x2000u
 #define PM1_CNT_WRITABLE 0x1c02u /* GBL_RLS and SLP_EN read as zero */
 
-#define RESET_CPU 0x04u
 #define KBC_PULSE_RESET 0xfeu
 
 struct acpi_pm {
 	uint16_t en, cnt;
 	bool tmr_sts;
 	uint64_t tmr_half; /* changes of the timer's top bit that tmr_sts accounts for */
-	uint8_t reset_ctl; /* CF9h */
 
 	/* Wiring. */
 	struct bus *bus;
@@ -153,27 +151,6 @@ static void acpi_pm_write(void *ctx, unsigned vcpu, uint64_t off, unsigned size,
 		acpi_pm_byte_write(ctx, (unsigned)off + i, (uint8_t)(value >> i * 8));
 }
 
-/* CF8h-CFBh are claimed together, so that a 32-bit write to PCI's configuration address is seen as
- * one, and its second byte not taken for a write to the reset register within it. */
-static uint64_t acpi_pm_reset_read(void *ctx, unsigned vcpu, uint64_t off, unsigned size)
-{
-	struct acpi_pm *p = ctx;
-	(void)vcpu;
-	return off == 1 && size == 1 ? p->reset_ctl : UINT64_MAX;
-}
-
-static void acpi_pm_reset_write(void *ctx, unsigned vcpu, uint64_t off, unsigned size,
-				uint64_t value)
-{
-	struct acpi_pm *p = ctx;
-	(void)vcpu;
-	if (off != 1 || size != 1)
-		return;
-	p->reset_ctl = (uint8_t)(value & 0x0au);
-	if (value & RESET_CPU)
-		bus_request(p->bus, BUS_REQ_RESET, 0);
-}
-
 static uint64_t acpi_pm_kbc_read(void *ctx, unsigned vcpu, uint64_t off, unsigned size)
 {
 	(void)ctx;
@@ -198,11 +175,6 @@ static const struct bus_region_ops acpi_pm_ops = {
 	.write = acpi_pm_write,
 	.max_size = 4,
 };
-static const struct bus_region_ops acpi_pm_reset_ops = {
-	.read = acpi_pm_reset_read,
-	.write = acpi_pm_reset_write,
-	.max_size = 4,
-};
 static const struct bus_region_ops acpi_pm_kbc_ops = {
 	.read = acpi_pm_kbc_read,
 	.write = acpi_pm_kbc_write,
@@ -216,7 +188,6 @@ static void acpi_pm_reset(void *self)
 	p->cnt = PM1_CNT_SCI_EN;
 	p->tmr_sts = false;
 	p->tmr_half = acpi_pm_ticks(p) >> PM_TMR_MSB;
-	p->reset_ctl = 0;
 	acpi_pm_update(p);
 }
 
@@ -224,7 +195,7 @@ static int acpi_pm_post_load(void *obj)
 {
 	const struct acpi_pm *p = obj;
 	if ((p->en & ~PM1_EN_WRITABLE) || (p->cnt & ~(PM1_CNT_WRITABLE | PM1_CNT_SCI_EN)) ||
-	    !(p->cnt & PM1_CNT_SCI_EN) || (p->reset_ctl & ~0x0au))
+	    !(p->cnt & PM1_CNT_SCI_EN))
 		return RV_EINVAL;
 	return p->tmr_half >> (64 - PM_TMR_MSB - 1) ? RV_EINVAL : RV_OK;
 }
@@ -234,7 +205,6 @@ static const struct state_field acpi_pm_fields[] = {
 	STATE_FIELD(struct acpi_pm, cnt),
 	STATE_BOOL(struct acpi_pm, tmr_sts),
 	STATE_FIELD(struct acpi_pm, tmr_half),
-	STATE_FIELD(struct acpi_pm, reset_ctl),
 };
 
 static const struct state_desc acpi_pm_desc = {
@@ -261,7 +231,6 @@ int acpi_pm_create(struct device *dev, struct bus *bus, struct vclock *clock, st
 	p->clock = clock;
 	p->sci = sci;
 	if (bus_add_pio(bus, ACPI_PM_BASE, PM_REGION, &acpi_pm_ops, p) != RV_OK ||
-	    bus_add_pio(bus, ACPI_RESET_PORT - 1, 4, &acpi_pm_reset_ops, p) != RV_OK ||
 	    bus_add_pio(bus, 0x64, 1, &acpi_pm_kbc_ops, p) != RV_OK) {
 		free(p);
 		return RV_ENOMEM;

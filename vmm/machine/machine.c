@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "board.h"
 #include "boot/boot.h"
+#include "dev/virtio.h"
 
 /* Longest stretch between two looks at machine_interrupt(): about 10 ms. */
 #define MACHINE_SLICE (1u << 20)
@@ -83,9 +84,10 @@ static int machine_reset(struct machine *m)
 	static const uint8_t zeros[RV_PAGE_SIZE];
 	struct guest_mem *mem = m->board.mem;
 	struct rv_err err;
-	for (uint64_t i = 0; i < mem_pages(mem); i++)
+	/* RAM only: what is on the disks outlives a reset. */
+	for (uint64_t i = 0; i < mem_ram_pages(mem); i++)
 		if (mem_page_epoch(mem, i))
-			mem_write(mem, mem_page_gpa(mem, i), zeros, sizeof(zeros));
+			mem_page_write(mem, i, 0, zeros, sizeof(zeros));
 	for (unsigned i = 0; i < m->ncpus; i++) {
 		struct cpu_state s;
 		int rc;
@@ -125,11 +127,11 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 		rc = rv_err_set(err, RV_EUSAGE, "--cpus must be 1 to %u", CPU_MAX);
 		goto fail;
 	}
-	if ((rc = mem_create(&m->board.mem, cfg->memory, err)) != RV_OK)
+	if ((rc = mem_create(&m->board.mem, cfg->memory, board_aux_pages(&cfg->devices), err)) != RV_OK)
 		goto fail;
 	if ((rc = vclock_create(&m->board.clock, cfg->clock_rate, cfg->date)) != RV_OK ||
 	    (rc = bus_create(&m->board.bus)) != RV_OK ||
-	    (rc = board_init(&m->board, cfg->ncpus, cfg->output)) != RV_OK) {
+	    (rc = board_init(&m->board, cfg->ncpus, &cfg->devices, cfg->output)) != RV_OK) {
 		rv_err_set(err, rc, "cannot make the board: %s", rv_status_text(rc));
 		goto fail;
 	}
@@ -165,6 +167,17 @@ void machine_destroy(struct machine *m)
 	free(m);
 }
 
+uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk)
+{
+	return virtio_blk_log_blocks(m->board.disk[disk]);
+}
+
+void machine_restart_io(struct machine *m)
+{
+	for (unsigned i = 0; i < m->board.ndisks; i++)
+		virtio_blk_restart(m->board.disk[i]);
+}
+
 /* ---- the run loop ---- */
 
 static int machine_apply_write(struct machine *m, const struct nd_event *ev);
@@ -183,9 +196,17 @@ static int machine_apply(struct machine *m, const struct nd_event *ev, bool *sto
 		rc = vclock_anchor(clock, le64_get(ev->data), le64_get(ev->data + 8));
 		break;
 	case ND_CONSOLE:
-		if (ev->instance != 0)
+		rc = board_console(&m->board, ev->instance, ev->data, ev->len);
+		break;
+	case ND_DISK:
+		if (ev->instance >= m->board.ndisks || ev->len != 2)
 			return RV_EDIVERGED;
-		uart_input(m->board.uart, ev->data, ev->len);
+		rc = virtio_blk_complete(m->board.disk[ev->instance], ev->data[0], ev->data[1]);
+		break;
+	case ND_NET:
+		if (ev->instance >= m->board.nnets)
+			return RV_EDIVERGED;
+		rc = virtio_net_input(m->board.net[ev->instance], ev->data, ev->len);
 		break;
 	case ND_STOP:
 		*stop = true;
@@ -196,20 +217,21 @@ static int machine_apply(struct machine *m, const struct nd_event *ev, bool *sto
 	default:
 		return RV_EDIVERGED;
 	}
-	/* Only a log can hold an event that does not fit the machine. */
-	return rc == RV_OK ? RV_OK : RV_EDIVERGED;
+	/* Only a log can hold an event that does not fit the machine; the rest is the host's. */
+	return rc == RV_EINVAL ? RV_EDIVERGED : rc;
 }
 
 static struct nd_query machine_query(const struct machine *m, bool halted)
 {
 	const struct vclock *clock = m->board.clock;
-	return (struct nd_query){ .icount = vclock_icount(clock),
-				  .seq = m->seq,
-				  .vns = vclock_now(clock),
-				  .rate = vclock_rate(clock),
-				  .halted = halted,
-				  .deadline = vclock_next_deadline(clock),
-				  .room = uart_room(m->board.uart) };
+	struct nd_query q = { .icount = vclock_icount(clock),
+			      .seq = m->seq,
+			      .vns = vclock_now(clock),
+			      .rate = vclock_rate(clock),
+			      .halted = halted,
+			      .deadline = vclock_next_deadline(clock) };
+	board_query(&m->board, &q);
+	return q;
 }
 
 /* Applies all events of this un-halted position. */
@@ -247,7 +269,8 @@ static int machine_idle(struct machine *m, bool *stop)
 }
 
 /* What the last instruction asked for. 1: the run ends with *result, 0: it goes on, or an error. */
-static int machine_request(struct machine *m, struct machine_result *result)
+static int machine_request(struct machine *m, const struct machine_limits *limits,
+			   struct machine_result *result)
 {
 	switch (bus_take_request(m->board.bus, &result->code)) {
 	case BUS_REQ_POWEROFF:
@@ -261,6 +284,13 @@ static int machine_request(struct machine *m, struct machine_result *result)
 	case BUS_REQ_DEBUG_EXIT:
 		result->end = MACHINE_END_DEBUG_EXIT;
 		return 1;
+	case BUS_REQ_PANIC:
+		result->code = 0;
+		if (limits->panic)
+			limits->panic(limits->ctx, m);
+		return 0;
+	case BUS_REQ_FAILED:
+		return -(int)result->code;
 	default:
 		return 0;
 	}
@@ -320,7 +350,7 @@ static int machine_loop(struct machine *m, const struct machine_limits *limits,
 			return RV_OK;
 		}
 		if (*bus_attention(m->board.bus)) {
-			rc = machine_request(m, result);
+			rc = machine_request(m, limits, result);
 			if (rc != 0)
 				return rc < 0 ? rc : RV_OK;
 		}

@@ -10,8 +10,9 @@
 
 struct guest_mem {
 	uint8_t *ram;
-	uint64_t size;
-	uint64_t pages;
+	uint64_t size;      /* of RAM */
+	uint64_t ram_pages;
+	uint64_t pages;     /* with the auxiliary ones behind */
 	uint64_t low_size;
 	uint32_t epoch;
 	uint32_t *page_epoch;
@@ -45,7 +46,7 @@ static uint8_t *mem_map_ram(uint64_t size)
 	return ram;
 }
 
-int mem_create(struct guest_mem **out, uint64_t size, struct rv_err *err)
+int mem_create(struct guest_mem **out, uint64_t size, uint64_t aux_pages, struct rv_err *err)
 {
 	struct guest_mem *m;
 	if (size < MEM_SIZE_MIN || size > MEM_SIZE_MAX || size % RV_PAGE_SIZE)
@@ -55,10 +56,11 @@ int mem_create(struct guest_mem **out, uint64_t size, struct rv_err *err)
 	if (!m)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	m->size = size;
-	m->pages = size >> RV_PAGE_SHIFT;
+	m->ram_pages = size >> RV_PAGE_SHIFT;
+	m->pages = m->ram_pages + aux_pages;
 	m->low_size = size < MEM_HOLE_START ? size : MEM_HOLE_START;
 	m->epoch = 1;
-	m->ram = mem_map_ram(size);
+	m->ram = mem_map_ram(m->pages << RV_PAGE_SHIFT);
 	m->page_epoch = mem_map(m->pages * sizeof(*m->page_epoch));
 	m->page_flags = mem_map(m->pages);
 	if (!m->ram || !m->page_epoch || !m->page_flags) {
@@ -76,7 +78,7 @@ void mem_destroy(struct guest_mem *m)
 	if (!m)
 		return;
 	if (m->ram)
-		munmap(m->ram, m->size);
+		munmap(m->ram, m->pages << RV_PAGE_SHIFT);
 	if (m->page_epoch)
 		munmap(m->page_epoch, m->pages * sizeof(*m->page_epoch));
 	if (m->page_flags)
@@ -87,6 +89,11 @@ void mem_destroy(struct guest_mem *m)
 uint64_t mem_size(const struct guest_mem *m)
 {
 	return m->size;
+}
+
+uint64_t mem_ram_pages(const struct guest_mem *m)
+{
+	return m->ram_pages;
 }
 
 uint64_t mem_pages(const struct guest_mem *m)
@@ -116,6 +123,7 @@ uint64_t mem_page_of(const struct guest_mem *m, gpa_t gpa)
 gpa_t mem_page_gpa(const struct guest_mem *m, uint64_t page)
 {
 	uint64_t off = page << RV_PAGE_SHIFT;
+	RV_ASSERT(page < m->ram_pages);
 	return off < m->low_size ? off : off - m->low_size + MEM_HOLE_END;
 }
 
@@ -142,6 +150,15 @@ void mem_read(const struct guest_mem *m, gpa_t gpa, void *out, size_t len)
 	}
 }
 
+void mem_page_write(struct guest_mem *m, uint64_t page, uint32_t off, const void *data, size_t len)
+{
+	RV_ASSERT(page < m->pages && off <= RV_PAGE_SIZE && len <= RV_PAGE_SIZE - off);
+	if (m->page_flags[page] && m->watch)
+		m->watch(m->watch_ctx, page, off, len);
+	mem_page_touch(m, page);
+	memcpy(m->ram + (page << RV_PAGE_SHIFT) + off, data, len);
+}
+
 void mem_write(struct guest_mem *m, gpa_t gpa, const void *data, size_t len)
 {
 	const uint8_t *d = data;
@@ -149,12 +166,8 @@ void mem_write(struct guest_mem *m, gpa_t gpa, const void *data, size_t len)
 		uint64_t page = mem_page_of(m, gpa);
 		size_t off = gpa & (RV_PAGE_SIZE - 1);
 		size_t n = RV_PAGE_SIZE - off < len ? RV_PAGE_SIZE - off : len;
-		if (page != MEM_NO_PAGE) {
-			if (m->page_flags[page] && m->watch)
-				m->watch(m->watch_ctx, page, (uint32_t)off, n);
-			mem_page_touch(m, page);
-			memcpy(m->ram + (page << RV_PAGE_SHIFT) + off, d, n);
-		}
+		if (page != MEM_NO_PAGE)
+			mem_page_write(m, page, (uint32_t)off, d, n);
 		d += n;
 		gpa += n;
 		len -= n;

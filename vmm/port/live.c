@@ -28,6 +28,7 @@
 #define LIVE_TIME_PERIOD 16000000ull    /* ns between TIME events of a busy guest */
 #define LIVE_GAP 100000000ull           /* a longer silence of the host counts as stopped */
 #define LIVE_CONSOLE_BURST 256u         /* bytes of one ND_CONSOLE event */
+#define LIVE_SOURCES 16u
 #define LIVE_HALT_POLL 20000000ull      /* ns between two questions to a debugger in a halt */
 #define LIVE_RATE_MIN (1ull << 24)      /* 1/256 ns an instruction */
 #define LIVE_RATE_MAX (1000ull << 32)
@@ -36,13 +37,17 @@ struct live {
 	struct nondet nd;
 	struct live_cfg cfg;
 	int wake_fd; /* eventfd: input or a stop request came */
+	unsigned nsources, next_source;
+	struct live_source source[LIVE_SOURCES];
 	atomic_bool stop;
 	bool stop_told;
 
 	pthread_mutex_t lock;
-	uint8_t inbox[LIVE_INBOX];
-	size_t in_head, in_len; /* under lock */
-	atomic_bool in_any;     /* in_len != 0, read without the lock */
+	struct live_inbox {
+		uint8_t byte[LIVE_INBOX];
+		size_t head, len; /* under lock */
+		atomic_bool any;  /* len != 0, read without the lock */
+	} inbox[CONSOLES];
 
 	/* vCPU thread only. */
 	bool started;
@@ -103,25 +108,52 @@ static bool live_take_stop(struct live *l, struct nd_event *ev)
 	return true;
 }
 
-static bool live_take_console(struct live *l, const struct nd_query *q, struct nd_event *ev)
+static bool live_take_console(struct live *l, const struct nd_query *q, unsigned instance,
+			      struct nd_event *ev)
 {
+	struct live_inbox *in = &l->inbox[instance];
 	uint32_t n = 0;
-	if (!atomic_load_explicit(&l->in_any, memory_order_acquire) || q->room == 0)
+	if (!atomic_load_explicit(&in->any, memory_order_acquire) || q->room[instance] == 0)
 		return false;
 	pthread_mutex_lock(&l->lock);
-	while (n < LIVE_CONSOLE_BURST && n < q->room && l->in_len) {
-		l->payload[n++] = l->inbox[l->in_head];
-		l->in_head = (l->in_head + 1) % LIVE_INBOX;
-		l->in_len--;
+	while (n < LIVE_CONSOLE_BURST && n < q->room[instance] && in->len) {
+		l->payload[n++] = in->byte[in->head];
+		in->head = (in->head + 1) % LIVE_INBOX;
+		in->len--;
 	}
-	atomic_store_explicit(&l->in_any, l->in_len != 0, memory_order_release);
+	atomic_store_explicit(&in->any, in->len != 0, memory_order_release);
 	pthread_mutex_unlock(&l->lock);
 	if (n == 0)
 		return false;
 	ev->kind = ND_CONSOLE;
+	ev->instance = instance;
 	ev->data = l->payload;
 	ev->len = n;
 	return true;
+}
+
+/* Each look begins behind the source that spoke last, so that a busy one does not starve the others. */
+static bool live_take_source(struct live *l, const struct nd_query *q, struct nd_event *ev)
+{
+	for (unsigned i = 0; i < l->nsources; i++) {
+		const struct live_source *s = &l->source[(l->next_source + i) % l->nsources];
+		if (s->take(s->ctx, q, ev) > 0) {
+			l->next_source = (l->next_source + i + 1) % l->nsources;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whatever came from outside, in the order in which it is let in. */
+static bool live_take_input(struct live *l, const struct nd_query *q, struct nd_event *ev)
+{
+	if (live_take_stop(l, ev))
+		return true;
+	for (unsigned i = 0; i < CONSOLES; i++)
+		if (live_take_console(l, q, i, ev))
+			return true;
+	return live_take_source(l, q, ev);
 }
 
 static bool live_take_write(struct live *l, const struct nd_query *q, struct nd_event *ev)
@@ -233,7 +265,7 @@ static int live_next_halted(struct live *l, const struct nd_query *q, struct nd_
 		due = base + q->deadline * l->cfg.dilation;
 	for (;;) {
 		uint64_t now = l->mono_last;
-		if (live_take_stop(l, ev) || live_take_console(l, q, ev)) {
+		if (live_take_input(l, q, ev)) {
 			found = 1;
 			break;
 		}
@@ -276,7 +308,7 @@ static int live_next(struct nondet *nd, const struct nd_query *q, struct nd_even
 		return live_next_halted(l, q, ev);
 	if (q->halted)
 		return 0;
-	if (live_take_stop(l, ev) || live_take_console(l, q, ev))
+	if (live_take_input(l, q, ev))
 		return 1;
 	if (l->cfg.uncounted)
 		return live_take_time_uncounted(l, q, ev);
@@ -328,7 +360,15 @@ struct nondet *live_nondet(struct live *l)
 	return &l->nd;
 }
 
-static void live_wake(struct live *l)
+int live_add_source(struct live *l, const struct live_source *src)
+{
+	if (l->nsources == LIVE_SOURCES)
+		return RV_ENOMEM;
+	l->source[l->nsources++] = *src;
+	return RV_OK;
+}
+
+void live_wake(struct live *l)
 {
 	const uint64_t one = 1;
 	int saved = errno; /* live_stop() runs in signal handlers */
@@ -336,14 +376,15 @@ static void live_wake(struct live *l)
 	errno = saved;
 }
 
-size_t live_console_input(struct live *l, const void *data, size_t len)
+size_t live_console_input(struct live *l, unsigned instance, const void *data, size_t len)
 {
+	struct live_inbox *in = &l->inbox[instance];
 	const uint8_t *p = data;
 	size_t n = 0;
 	pthread_mutex_lock(&l->lock);
-	while (n < len && l->in_len < LIVE_INBOX)
-		l->inbox[(l->in_head + l->in_len++) % LIVE_INBOX] = p[n++];
-	atomic_store_explicit(&l->in_any, l->in_len != 0, memory_order_release);
+	while (n < len && in->len < LIVE_INBOX)
+		in->byte[(in->head + in->len++) % LIVE_INBOX] = p[n++];
+	atomic_store_explicit(&in->any, in->len != 0, memory_order_release);
 	pthread_mutex_unlock(&l->lock);
 	if (n)
 		live_wake(l);

@@ -41,7 +41,7 @@ static const uint8_t *table(uint64_t gpa, const char *signature)
 static void build(unsigned ncpus)
 {
 	struct guest_mem *mem;
-	assert_int_equal(mem_create(&mem, 1 << 20, NULL), RV_OK);
+	assert_int_equal(mem_create(&mem, 1 << 20, 0, NULL), RV_OK);
 	assert_int_equal(boot_acpi_build(mem, ncpus), RV_OK);
 	mem_read(mem, AREA, area, sizeof(area));
 	mem_destroy(mem);
@@ -123,7 +123,7 @@ static void test_refused(void **state)
 {
 	(void)state;
 	struct guest_mem *mem;
-	assert_int_equal(mem_create(&mem, 1 << 20, NULL), RV_OK);
+	assert_int_equal(mem_create(&mem, 1 << 20, 0, NULL), RV_OK);
 	assert_int_equal(boot_acpi_build(mem, 0), RV_EINVAL);
 	assert_int_equal(boot_acpi_build(mem, CPU_MAX + 1), RV_EINVAL);
 	mem_destroy(mem);

@@ -23,7 +23,7 @@ static struct fixture *begin(uint64_t memory)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	assert_non_null(f);
-	assert_int_equal(mem_create(&f->mem, memory, &f->err), RV_OK);
+	assert_int_equal(mem_create(&f->mem, memory, 0, &f->err), RV_OK);
 	f->img.kernel = f->image;
 	f->img.kernel_name = "the-kernel";
 	f->img.initrd_name = "the-initrd";

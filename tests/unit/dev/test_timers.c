@@ -430,13 +430,6 @@ static void test_acpi(void **state)
 	assert_int_equal(bus_pio_read(b, 0, ACPI_PM1A_CNT, 2), 3u << 10 | 1);
 	bus_pio_write(b, 0, ACPI_PM1A_CNT, 2, 1u << 13 | 5u << 10);
 	assert_int_equal(bus_take_request(b, &code), BUS_REQ_POWEROFF);
-	/* Reset register: not through PCI's address register. */
-	bus_pio_write(b, 0, 0xcf8, 4, 0xffffffff);
-	bus_pio_write(b, 0, 0xcf9, 1, 2);
-	assert_false(*bus_attention(b));
-	assert_int_equal(in(&t, 0xcf9), 2);
-	bus_pio_write(b, 0, 0xcf9, 1, 6);
-	assert_int_equal(bus_take_request(b, &code), BUS_REQ_RESET);
 	/* The keyboard controller. */
 	assert_int_equal(in(&t, 0x64), 0xff);
 	out(&t, 0x64, 0xaa);

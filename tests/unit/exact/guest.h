@@ -73,7 +73,7 @@ static inline void guest_open(struct guest *g)
 	struct engine_cfg cfg;
 	struct rv_err err;
 	memset(g, 0, sizeof(*g));
-	assert_int_equal(mem_create(&g->mem, GUEST_RAM, &err), 0);
+	assert_int_equal(mem_create(&g->mem, GUEST_RAM, 0, &err), 0);
 	assert_int_equal(bus_create(&g->bus), 0);
 	assert_int_equal(vclock_create(&g->clock, VCLOCK_RATE_ONE, 0), 0);
 	cfg = (struct engine_cfg){ .ncpus = 1, .mem = g->mem, .bus = g->bus, .clock = g->clock };

@@ -14,7 +14,7 @@ static void test_hole(void **state)
 	struct guest_mem *m;
 	uint8_t buf[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 	(void)state;
-	assert_int_equal(mem_create(&m, 4ull << 30, NULL), 0);
+	assert_int_equal(mem_create(&m, 4ull << 30, 0, NULL), 0);
 	assert_int_equal(mem_low_size(m), MEM_HOLE_START);
 	assert_int_equal(mem_high_size(m), 1ull << 30);
 	assert_true(mem_page_of(m, MEM_HOLE_START) == MEM_NO_PAGE);
@@ -38,9 +38,9 @@ static void test_sizes(void **state)
 	struct guest_mem *m;
 	struct rv_err err;
 	(void)state;
-	assert_int_equal(mem_create(&m, 0, &err), RV_EUSAGE);
-	assert_int_equal(mem_create(&m, (1 << 20) + 1, &err), RV_EUSAGE);
-	assert_int_equal(mem_create(&m, UINT64_MAX & ~0xfffull, &err), RV_EUSAGE);
+	assert_int_equal(mem_create(&m, 0, 0, &err), RV_EUSAGE);
+	assert_int_equal(mem_create(&m, (1 << 20) + 1, 0, &err), RV_EUSAGE);
+	assert_int_equal(mem_create(&m, UINT64_MAX & ~0xfffull, 0, &err), RV_EUSAGE);
 }
 
 /* The incremental digest equals that of a fresh cursor over the same bytes, whatever the order. */
@@ -52,8 +52,8 @@ static void test_digest(void **state)
 	(void)state;
 	print_message("seed %u\n", seed);
 	srandom(seed);
-	assert_int_equal(mem_create(&a, 4 << 20, NULL), 0);
-	assert_int_equal(mem_create(&b, 4 << 20, NULL), 0);
+	assert_int_equal(mem_create(&a, 4 << 20, 0, NULL), 0);
+	assert_int_equal(mem_create(&b, 4 << 20, 0, NULL), 0);
 	assert_int_equal(mem_digest_create(&da, a), 0);
 	for (int round = 0; round < 200; round++) {
 		for (int i = 0; i < 20; i++) {
@@ -89,7 +89,7 @@ static void test_watch(void **state)
 {
 	struct guest_mem *m;
 	(void)state;
-	assert_int_equal(mem_create(&m, 1 << 20, NULL), 0);
+	assert_int_equal(mem_create(&m, 1 << 20, 0, NULL), 0);
 	mem_watch(m, watch, NULL);
 	mem_page_flags_set(m, 2, MEM_PAGE_CODE);
 	mem_write(m, 0x1ffd, "abcdef", 6);
@@ -100,6 +100,38 @@ static void test_watch(void **state)
 	mem_destroy(m);
 }
 
+/* Pages behind RAM: in the digest, out of the guest's reach. */
+static void test_auxiliary(void **state)
+{
+	struct guest_mem *a, *b;
+	struct mem_digest *da, *db;
+	struct digest128 before;
+	uint8_t out[8] = { 1 };
+	(void)state;
+	assert_int_equal(mem_create(&a, 1 << 20, 3, NULL), 0);
+	assert_int_equal(mem_create(&b, 1 << 20, 3, NULL), 0);
+	assert_int_equal(mem_digest_create(&da, a), 0);
+	assert_int_equal(mem_digest_create(&db, b), 0);
+	assert_int_equal(mem_ram_pages(a), 256);
+	assert_int_equal(mem_pages(a), 259);
+	assert_true(mem_page_of(a, 1 << 20) == MEM_NO_PAGE);
+	mem_page_write(a, 258, 100, "index", 5);
+	assert_memory_equal(mem_page_host(a, 258) + 100, "index", 5);
+	mem_read(a, (1 << 20) + 2 * RV_PAGE_SIZE + 100, out, sizeof(out));
+	assert_int_equal(out[0], 0);
+	before = mem_digest_update(db);
+	assert_false(digest_equal(mem_digest_update(da), before));
+	mem_page_write(b, 258, 100, "index", 5);
+	assert_true(digest_equal(mem_digest_update(da), mem_digest_update(db)));
+	mem_write(b, (1 << 20) - 2, "abcdef", 6); /* four bytes fall off the end of RAM */
+	mem_write(a, (1 << 20) - 2, "ab", 2);
+	assert_true(digest_equal(mem_digest_update(da), mem_digest_update(db)));
+	mem_digest_destroy(da);
+	mem_digest_destroy(db);
+	mem_destroy(a);
+	mem_destroy(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +139,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_digest),
 		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_auxiliary),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static void fake_apply(struct machine *m, const struct nd_event *ev)
 static int fake_ask(struct machine *m, bool halted, vns_t deadline, bool *some)
 {
 	struct nd_query q = { .icount = m->icount, .seq = m->seq, .vns = m->vns, .halted = halted,
-			      .deadline = deadline, .room = 4096 };
+			      .deadline = deadline, .room = { 4096 } };
 	struct nd_event ev;
 	int rc = nondet_next(m->nondet, &q, &ev);
 	*some = rc > 0;

@@ -157,7 +157,7 @@ static void test_bytes(void **state)
 	free(f.data);
 	snprintf(name, sizeof(name), "%s/manifest", trace);
 	f = file_read(name);
-	assert_memory_equal(f.data, "RVMF\1\0\0\0", 8);
+	assert_memory_equal(f.data, "RVMF\2\0\0\0", 8);
 	assert_int_equal(le32_get(f.data + 8), f.len - 16);
 	free(f.data);
 	scratch_remove(dir);

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cpu/model.h"
 #include "record/evlog.h"
 #include "record/evlog_chunk.h"
 
@@ -113,7 +114,7 @@ UNUSED static void trace_manifest_sample(struct trace_manifest *m)
 	strcpy(m->engine, "exact");
 	strcpy(m->host_cpu, "some host");
 	strcpy(m->version, "0.1.0");
-	m->semantics_version = 1;
+	m->semantics_version = CPU_SEMANTICS_VERSION;
 	m->memory = 64u << 20;
 	m->ncpus = 1;
 	m->clock_rate = 1ull << 32;

@@ -291,7 +291,7 @@ static struct trace *disk_make(const char *path, unsigned files, struct digest12
 }
 
 /* A machine, and what was loaded for it into a store of its own. */
-struct disk {
+struct on_disk {
 	struct ckpt_ports ports;
 	struct machine *m;
 	struct ckpt_store *store;
@@ -300,7 +300,7 @@ struct disk {
 	struct rv_err err;
 };
 
-static int disk_load(struct disk *d, const struct trace *t, icount_t last)
+static int disk_load(struct on_disk *d, const struct trace *t, icount_t last)
 {
 	d->list = NULL;
 	d->n = 0;
@@ -308,7 +308,7 @@ static int disk_load(struct disk *d, const struct trace *t, icount_t last)
 	return ckpt_load_all(d->store, t, (struct exec_point){ last, 0 }, &d->list, &d->n, &d->err);
 }
 
-static void disk_unload(struct disk *d)
+static void disk_unload(struct on_disk *d)
 {
 	for (size_t i = 0; i < d->n; i++)
 		ckpt_release(d->store, d->list[i]);
@@ -322,7 +322,7 @@ static void test_disk(void **state)
 	char *dir = scratch_make(), path[256];
 	struct digest128 digest[FILES];
 	uint64_t rng = test_seed();
-	struct disk d = { .n = 0 };
+	struct on_disk d = { .n = 0 };
 	struct trace *t;
 	(void)state;
 	snprintf(path, sizeof(path), "%s/t", dir);
@@ -368,7 +368,7 @@ static void test_disk_cut_in_use(void **state)
 	struct machine_limits lim = { .icount = ICOUNT_MAX, .break_skip = ICOUNT_MAX };
 	struct machine_result res;
 	struct output_digest extra;
-	struct disk d = { .n = 0 };
+	struct on_disk d = { .n = 0 };
 	struct trace *t;
 	struct file f;
 	(void)state;
@@ -416,7 +416,7 @@ static void test_disk_same(void **state)
 {
 	char *dir = scratch_make(), path[256], name[512];
 	struct digest128 digest[1];
-	struct disk d = { .n = 0 };
+	struct on_disk d = { .n = 0 };
 	unsigned same = 0;
 	struct trace *t;
 	struct file f;
@@ -448,7 +448,7 @@ static void test_disk_same(void **state)
 	scratch_remove(dir);
 }
 
-static void disk_expect(struct disk *d, const struct trace *t, const char *what, size_t at)
+static void disk_expect(struct on_disk *d, const struct trace *t, const char *what, size_t at)
 {
 	int rc = disk_load(d, t, ICOUNT_MAX);
 	/* The version stands before the checksum: another one is for a later program to judge. */
@@ -465,7 +465,7 @@ static void test_disk_damage(void **state)
 	struct digest128 digest[2];
 	uint64_t rng = test_seed();
 	unsigned rounds = test_rounds(300);
-	struct disk d = { .n = 0 };
+	struct on_disk d = { .n = 0 };
 	struct trace *t;
 	struct file f, g;
 	(void)state;
@@ -538,7 +538,7 @@ static void test_disk_hostile(void **state)
 	struct digest128 digest;
 	uint64_t rng = test_seed();
 	unsigned rounds = test_rounds(150), accepted = 0;
-	struct disk d = { .n = 0 };
+	struct on_disk d = { .n = 0 };
 	struct trace *t;
 	struct file f;
 	(void)state;

@@ -224,7 +224,7 @@ static void hand_stop(struct by_hand *h)
 
 static int hand_next(struct by_hand *h, icount_t icount, uint64_t seq, struct nd_event *ev)
 {
-	struct nd_query q = { .icount = icount, .seq = seq, .room = 100 };
+	struct nd_query q = { .icount = icount, .seq = seq, .room = { 100 } };
 	return nondet_next(replayer_nondet(h->r), &q, ev);
 }
 
@@ -232,7 +232,7 @@ static int hand_halted(struct by_hand *h, icount_t icount, uint64_t seq, vns_t v
 		       struct nd_event *ev)
 {
 	struct nd_query q = { .icount = icount, .seq = seq, .vns = vns, .halted = true,
-			      .deadline = deadline, .room = 100 };
+			      .deadline = deadline, .room = { 100 } };
 	return nondet_next(replayer_nondet(h->r), &q, ev);
 }
 

@@ -124,7 +124,7 @@ static void pages_undo(struct xcheck *k, struct xcpu *c)
 	struct guest_mem *m = xcpu_mem(c);
 	for (unsigned i = 0; i < k->npages; i++) {
 		memcpy(k->log[i].after, mem_page_host(m, k->log[i].page), RV_PAGE_SIZE);
-		mem_write(m, mem_page_gpa(m, k->log[i].page), k->log[i].before, RV_PAGE_SIZE);
+		mem_page_write(m, k->log[i].page, 0, k->log[i].before, RV_PAGE_SIZE);
 	}
 }
 

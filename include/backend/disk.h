@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host ends of disks: implementations of the disk port (port/disk.h) over
+ * files. The live one works on a small pool of threads and feeds ND_DISK
+ * events into a live port; the one for replay works within finish(), reads
+ * the base and a recorded block log, both read-only, and writes to a private
+ * block log of its own.
+ */
+#ifndef RV_BACKEND_DISK_H
+#define RV_BACKEND_DISK_H
+
+#include "port/disk.h"
+#include "port/live.h"
+
+struct disk_file;
+
+struct disk_file_cfg {
+	const char *path;  /* the base: a regular file or a block device; for messages too */
+	unsigned instance;
+	bool commit;       /* live: write the base as well, after saving before-images */
+	struct live *live; /* NULL: replay */
+	bool by_clock;     /* live: finished requests are not announced, finish() waits */
+	uint32_t chaos_us; /* live, not by_clock: each completion is delayed by 0 .. so many microseconds */
+	uint64_t chaos_seed;
+	/*
+	 * vCPU thread, within finish(): blocks of the base that this request read. A recorder notes their
+	 * digests, a replay compares them. Not RV_OK: finish() returns it. NULL: nobody wants to know.
+	 */
+	int (*base_read)(void *ctx, unsigned instance, uint64_t block, uint32_t nblocks,
+			 const uint8_t *data);
+	void *ctx;
+};
+
+/* Opens and checks the base; no thread yet, so it stands before the sandbox takes rights away. RV_ENOENT,
+ * RV_EPERM, RV_EINVAL (empty, or not a multiple of 512 bytes) ...: err names the file and the option. */
+int disk_file_create(struct disk_file **out, const struct disk_file_cfg *cfg, struct rv_err *err);
+/*
+ * Opens the rest and starts the threads; before the first request.
+ * log_path: the block log. live, recording: created (0600, must not exist). live, running: NULL, an
+ * unlinked temporary file. replay: the recorded one (may be missing or short: a replay from the start
+ * needs nothing of it), opened read-only; new blocks go to an unlinked temporary file.
+ * before_path: before-images of commit=on: written (live) or read (replay; may be missing); NULL: none.
+ * FORMAT.md has both layouts.
+ */
+int disk_file_start(struct disk_file *d, const char *log_path, const char *before_path,
+		    struct rv_err *err);
+void disk_file_destroy(struct disk_file *d); /* waits for what is running */
+struct disk *disk_file_port(struct disk_file *d);
+uint64_t disk_file_sectors(const struct disk_file *d);
+/* Any thread: what was written so far (block log, before-images) becomes durable. For checkpoints. */
+int disk_file_sync(struct disk_file *d);
+/* vCPU thread: blocks [from, from + n) of the block log are referred to by nothing any more: gives their
+ * space back to the host (a flight recording drops its past). */
+void disk_file_forget(struct disk_file *d, uint64_t from, uint64_t n);
+uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */
+
+#endif
