@@ -27,6 +27,7 @@ void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struc
 						 .nnets = m->nnets,
 						 .console = m->console,
 						 .seed = m->seed,
+						 .chaos = m->chaos,
 						 .disks_by_clock = m->clock_virtual };
 	for (unsigned i = 0; i < m->ndisks; i++)
 		cfg->devices.disk[i] = (struct machine_disk){ .port = disks[i],

@@ -48,6 +48,7 @@ struct engine_stop {
 	enum engine_exit reason;
 	enum engine_break_kind break_kind; /* with ENGINE_EXIT_DEBUG */
 	uint64_t break_addr;               /* linear address */
+	bool yield; /* the last instruction was PAUSE, and there are other vCPUs */
 };
 
 #define ENGINE_CAP_EXACT 0x1u  /* stops at an exact icount: can record and replay */
@@ -83,6 +84,8 @@ struct engine_ops {
 	 * Returns 0 with *stop filled, or a negative code.
 	 */
 	int (*run)(struct engine *e, unsigned vcpu, icount_t until, struct engine_stop *stop);
+	/* Would run() return ENGINE_EXIT_HALT at once? NULL: an engine for one vCPU alone. */
+	bool (*halted)(struct engine *e, unsigned vcpu);
 	/* From any thread or signal handler: make run() return soon. Never affects what the guest sees. */
 	void (*kick)(struct engine *e);
 	void (*get_state)(struct engine *e, unsigned vcpu, struct cpu_state *out);

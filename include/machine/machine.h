@@ -33,6 +33,7 @@ struct machine_devices {
 	struct machine_net net[NETS_MAX];
 	bool console;       /* a virtio console beside the serial port */
 	uint64_t seed;      /* of the entropy device */
+	uint64_t chaos;     /* not 0: seed of the variations that --chaos makes in turns and delays */
 	bool disks_by_clock; /* a disk request ends at a virtual time of its own (clock=virtual), not by event */
 };
 
@@ -101,6 +102,7 @@ struct machine_result {
 	enum machine_end end;
 	uint32_t code;
 	struct engine_stop stop; /* MACHINE_END_BREAK */
+	unsigned vcpu;           /* which one stopped there */
 };
 
 /* Runs until an end. May be called again after LIMIT, STOPPED, INTERRUPTED and BREAK. Returns 0 with *result, or the error of
@@ -126,6 +128,7 @@ uint64_t machine_seq(const struct machine *m); /* nd_events applied */
 vns_t machine_vns(const struct machine *m);
 void machine_cpu_state(const struct machine *m, unsigned vcpu, struct cpu_state *out);
 unsigned machine_ncpus(const struct machine *m);
+unsigned machine_current(const struct machine *m); /* the vCPU whose turn it is */
 struct guest_mem *machine_mem(struct machine *m);
 void machine_stats(const struct machine *m, struct engine_stats *out);
 /* Text for people: a block of vCPU 0 as translated, see engine_ops.jit_dump. */

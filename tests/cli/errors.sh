@@ -106,7 +106,7 @@ for size in 0 4K 65G 16777215T; do
 	expect 2 "--memory=$size: must be from 1M to 64G" run --kernel=text --memory=$size
 done
 expect 2 "not a multiple of 4K" run --kernel=text --memory=1048577
-expect 2 "SMP guests are not supported yet" run --kernel=text --cpus=2
+expect 2 "--cpus=17: at most 16" run --kernel=text --cpus=17
 expect 2 "--cpus=0: not a number of vCPUs" run --kernel=text --cpus=0
 expect 2 "--cpus=one" run --kernel=text --cpus=one
 expect 2 "--engine=warp" run --kernel=text --engine=warp

@@ -144,6 +144,7 @@ void host_devices_describe(const struct host_devices *h, const struct machine_op
 					 .nnets = h->nnets,
 					 .console = o->devices.hvc != NULL,
 					 .seed = o->seed,
+					 .chaos = o->chaos,
 					 .disks_by_clock = o->clock == LIVE_CLOCK_VIRTUAL };
 	for (unsigned i = 0; i < h->ndisks; i++)
 		out->disk[i] = (struct machine_disk){ .port = h->port[i],

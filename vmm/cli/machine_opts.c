@@ -25,7 +25,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "initrd", 0, "F", OPT_INITRD, "initial RAM disk" },
 	{ "append", 0, "S", OPT_APPEND, "kernel command line (default: console=ttyS0)" },
 	{ "memory", 0, "SIZE", OPT_MEMORY, "guest RAM, e.g. 1G (default: 512M)" },
-	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs (only 1 is supported)" },
+	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs, 1 (default) to 16" },
 	{ "disk", 0, "F[,ro][,commit=on]", OPT_DISK,
 	  "virtio disk from a raw image, up to 4; without commit=on the image stays as it is" },
 	{ "net", 0, "HOW", OPT_NET,
@@ -86,10 +86,9 @@ static int set_cpus(struct machine_opts *o, const char *value, struct rv_err *er
 
 	if (!parse_u64(value, &n) || n < 1)
 		return rv_err_set(err, RV_EUSAGE, "--cpus=%.80s: not a number of vCPUs", value);
-	if (n > 1)
-		return rv_err_set(err, RV_EUSAGE,
-				  "--cpus=%.80s: SMP guests are not supported yet; use --cpus=1", value);
-	o->cpus = 1;
+	if (n > CPU_MAX)
+		return rv_err_set(err, RV_EUSAGE, "--cpus=%.80s: at most %u", value, CPU_MAX);
+	o->cpus = (unsigned)n;
 	return 0;
 }
 

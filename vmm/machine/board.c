@@ -63,6 +63,7 @@ static int board_init_disks(struct board *b, const struct machine_devices *devic
 			.serial = { 'r', 'v', 'd', 'i', 's', 'k', (char)('0' + i) },
 			.index = index,
 			.by_clock = devices->disks_by_clock,
+			.chaos = devices->chaos,
 			.instance = i,
 		};
 		int rc = virtio_blk_create(&b->disk[i], board_slot(b), &w, &cfg);

@@ -9,6 +9,12 @@
  * asked as "halted" depends on the state alone, and a position is asked
  * un-halted at most once, so a log cannot be read in two ways.
  *
+ * Several vCPUs take turns on the one host thread. Whose turn it is, and up to
+ * which icount, is state: a turn ends at that icount, with PAUSE, or when its
+ * vCPU cannot run; then the next one that can, in order of their numbers, gets
+ * one. The rule looks at the state of the position alone, so it does not
+ * matter how often, or for what other reason, the loop comes by.
+ *
  * A debugger's writes come by the same door, while the machine stands still:
  * machine_take_writes() asks the port for them, and for nothing else, as part
  * of the position's one un-halted question or of its halt. They commute with
@@ -28,6 +34,8 @@
 
 /* Longest stretch between two looks at machine_interrupt(): about 10 ms. */
 #define MACHINE_SLICE (1u << 20)
+/* Steps of a vCPU's turn, see docs/determinism.md. */
+#define MACHINE_TURN 50000u
 
 struct machine {
 	struct board board;
@@ -43,6 +51,11 @@ struct machine {
 	icount_t asked;   /* the port was asked un-halted at this icount (ICOUNT_MAX: nowhere yet) */
 	icount_t marked;  /* the mark hook ran at this icount */
 	bool halted;      /* the engine found all vCPUs halted here */
+	/* More than one vCPU: */
+	uint32_t turn;      /* whose it is */
+	icount_t turn_end;
+	bool yielded;       /* ... and it gave the rest away */
+	uint64_t chaos;     /* generator of turns' lengths; 0: they are all alike */
 	bool broken;      /* a machine_load() failed half-way: unchecked values, must not run */
 	atomic_bool interrupt;
 };
@@ -77,6 +90,13 @@ static int machine_boot(struct machine *m, const struct boot_image *img, struct 
 	return RV_OK;
 }
 
+static void machine_turn_reset(struct machine *m)
+{
+	m->turn = 0;
+	m->turn_end = vclock_icount(m->board.clock) + MACHINE_TURN;
+	m->yielded = false;
+}
+
 /* A guest's reset: RAM, vCPUs and chips as at power-on. icount, virtual time and the events applied go
  * on, so this is one more step of the same history. */
 static int machine_reset(struct machine *m)
@@ -96,6 +116,7 @@ static int machine_reset(struct machine *m)
 			return rc;
 	}
 	board_reset(&m->board, m->ncpus);
+	machine_turn_reset(m);
 	m->halted = false;
 	return machine_boot(m, &m->image, &err);
 }
@@ -123,6 +144,7 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 	m->reboot = cfg->reboot;
 	m->image = img;
 	m->asked = m->marked = ICOUNT_MAX;
+	m->chaos = cfg->devices.chaos;
 	if (cfg->ncpus < 1 || cfg->ncpus > CPU_MAX) {
 		rc = rv_err_set(err, RV_EUSAGE, "--cpus must be 1 to %u", CPU_MAX);
 		goto fail;
@@ -141,8 +163,14 @@ int machine_create(struct machine **out, const struct machine_cfg *cfg, struct r
 				    .mem = m->board.mem,
 				    .bus = m->board.bus,
 				    .clock = m->board.clock };
+	if (cfg->ncpus > 1 && !m->ops->halted) {
+		rc = rv_err_set(err, RV_ENOTSUP, "--engine=%s runs one vCPU: use --cpus=1 or --engine=exact",
+				m->ops->name);
+		goto fail;
+	}
 	if ((rc = m->ops->create(&m->engine, &ecfg, err)) != RV_OK)
 		goto fail;
+	machine_turn_reset(m);
 	if ((rc = machine_boot(m, &img, err)) != RV_OK)
 		goto fail;
 	*out = m;
@@ -296,6 +324,62 @@ static int machine_request(struct machine *m, const struct machine_limits *limit
 	}
 }
 
+/* ---- turns ---- */
+
+/* xorshift64*, Vigna 2016. */
+static uint64_t machine_random(struct machine *m)
+{
+	m->chaos ^= m->chaos >> 12;
+	m->chaos ^= m->chaos << 25;
+	m->chaos ^= m->chaos >> 27;
+	return m->chaos * 0x2545f4914f6cdd1dull;
+}
+
+/* --chaos: one turn in eight is very short, the others are up to four times as long as usual. */
+static icount_t machine_turn_length(struct machine *m)
+{
+	uint64_t r;
+	if (!m->chaos)
+		return MACHINE_TURN;
+	r = machine_random(m) >> 16;
+	return r % 8 == 0 ? 1 + r / 8 % 64 : 1 + r / 8 % (4 * MACHINE_TURN);
+}
+
+static bool machine_runnable(const struct machine *m, unsigned vcpu)
+{
+	return !m->ops->halted(m->engine, vcpu);
+}
+
+/* Sees to it that the turn is somebody's who can run: false if there is nobody. */
+static bool machine_turn(struct machine *m)
+{
+	icount_t now = vclock_icount(m->board.clock);
+	if (m->ncpus == 1)
+		return true; /* the engine will say */
+	if (now < m->turn_end && !m->yielded && machine_runnable(m, m->turn))
+		return true;
+	/* The one whose turn ended comes last. */
+	for (unsigned i = 1; i <= m->ncpus; i++) {
+		unsigned next = (m->turn + i) % m->ncpus;
+		if (!machine_runnable(m, next))
+			continue;
+		m->turn = next;
+		m->turn_end = now + machine_turn_length(m);
+		m->yielded = false;
+		return true;
+	}
+	return false;
+}
+
+/* Nobody can run. A single vCPU's engine has just said so itself. */
+static bool machine_all_halted(const struct machine *m)
+{
+	for (unsigned i = 0; i < m->ncpus; i++)
+		if (machine_runnable(m, i))
+			return false;
+	return true;
+}
+
 /* Where the engine must stop next. */
 static icount_t machine_target(struct machine *m, const struct machine_limits *limits)
 {
@@ -310,6 +394,8 @@ static icount_t machine_target(struct machine *m, const struct machine_limits *l
 		target = other;
 	if (limits->icount < target)
 		target = limits->icount;
+	if (m->ncpus > 1 && m->turn_end < target)
+		target = m->turn_end;
 	if (limits->mark_every) {
 		other = now - now % limits->mark_every + limits->mark_every;
 		if (other < target)
@@ -323,8 +409,12 @@ static bool machine_hung(const struct machine *m)
 	struct cpu_state s;
 	if (vclock_next_deadline(m->board.clock) != VNS_NEVER)
 		return false;
-	m->ops->get_state(m->engine, 0, &s);
-	return !(s.rflags & RFLAGS_IF);
+	for (unsigned i = 0; i < m->ncpus; i++) {
+		m->ops->get_state(m->engine, i, &s);
+		if (s.activity == CPU_HALTED && (s.rflags & RFLAGS_IF))
+			return false;
+	}
+	return true;
 }
 
 static int machine_loop(struct machine *m, const struct machine_limits *limits,
@@ -371,10 +461,15 @@ static int machine_loop(struct machine *m, const struct machine_limits *limits,
 		}
 		vclock_run_timers(clock);
 		(void)vclock_take_moved(clock);
-		rc = m->ops->run(m->engine, 0, machine_target(m, limits), &es);
-		if (rc != RV_OK)
-			return rc;
-		m->halted = es.reason == ENGINE_EXIT_HALT;
+		if (machine_turn(m)) {
+			rc = m->ops->run(m->engine, m->turn, machine_target(m, limits), &es);
+			if (rc != RV_OK)
+				return rc;
+			m->yielded |= es.yield;
+		} else {
+			es.reason = ENGINE_EXIT_HALT;
+		}
+		m->halted = es.reason == ENGINE_EXIT_HALT && (m->ncpus == 1 || machine_all_halted(m));
 		if (es.reason == ENGINE_EXIT_SHUTDOWN) {
 			result->end = MACHINE_END_TRIPLE_FAULT;
 			return RV_OK;
@@ -382,6 +477,7 @@ static int machine_loop(struct machine *m, const struct machine_limits *limits,
 		if (es.reason == ENGINE_EXIT_DEBUG) {
 			result->end = MACHINE_END_BREAK;
 			result->stop = es;
+			result->vcpu = m->turn;
 			return RV_OK;
 		}
 		if (!m->halted || vclock_icount(clock) != now)
@@ -453,16 +549,26 @@ static int machine_apply_write(struct machine *m, const struct nd_event *ev)
 	return m->ops->set_state(m->engine, ev->instance, &s);
 }
 
+/* Whether a position is a halted one is for the engine to say: with a single vCPU, by a run of no length. */
+static int machine_is_halted(struct machine *m, bool *halted)
+{
+	struct engine_stop es;
+	int rc;
+	if (m->ncpus > 1) {
+		*halted = machine_all_halted(m);
+		return RV_OK;
+	}
+	rc = m->ops->run(m->engine, 0, vclock_icount(m->board.clock), &es);
+	*halted = rc == RV_OK && es.reason == ENGINE_EXIT_HALT;
+	return rc;
+}
+
 /* Is this halted position still one after its timers? In a replay an event of the halt is asked for behind
  * them, and not at all if one of them ends the halt. */
 static int machine_settle(struct machine *m, bool *halted)
 {
-	struct engine_stop es;
-	int rc;
 	vclock_run_timers(m->board.clock);
-	rc = m->ops->run(m->engine, 0, vclock_icount(m->board.clock), &es);
-	*halted = es.reason == ENGINE_EXIT_HALT;
-	return rc;
+	return machine_is_halted(m, halted);
 }
 
 int machine_take_writes(struct machine *m, const struct machine_limits *limits)
@@ -544,6 +650,11 @@ void machine_cpu_state(const struct machine *m, unsigned vcpu, struct cpu_state 
 	m->ops->get_state(m->engine, vcpu, out);
 }
 
+unsigned machine_current(const struct machine *m)
+{
+	return m->turn;
+}
+
 unsigned machine_ncpus(const struct machine *m)
 {
 	return m->ncpus;
@@ -573,11 +684,16 @@ void machine_save(const struct machine *m, struct bytes *out)
 	}
 	board_save(&m->board, m->ncpus, out);
 	bytes_put_u64(out, m->seq);
+	if (m->ncpus > 1) {
+		bytes_put_u32(out, m->turn);
+		bytes_put_u64(out, m->turn_end);
+		bytes_put_u8(out, m->yielded);
+		bytes_put_u64(out, m->chaos);
+	}
 }
 
 int machine_load(struct machine *m, struct bytes_in *in)
 {
-	struct engine_stop es;
 	uint32_t code;
 	int rc = RV_OK;
 	/* What the state that is left had asked for last (power-off) is no part of the one that comes. */
@@ -594,12 +710,16 @@ int machine_load(struct machine *m, struct bytes_in *in)
 	if (rc != RV_OK)
 		return rc;
 	m->seq = bytes_get_u64(in);
-	if (in->failed)
+	if (m->ncpus > 1) {
+		m->turn = bytes_get_u32(in);
+		m->turn_end = bytes_get_u64(in);
+		m->yielded = bytes_get_u8(in) != 0;
+		m->chaos = bytes_get_u64(in);
+	}
+	if (in->failed || m->turn >= m->ncpus)
 		return RV_EINVAL;
 	m->asked = m->marked = ICOUNT_MAX;
-	/* Whether this position is a halted one is for the engine to say: a run of no length. */
-	rc = m->ops->run(m->engine, 0, machine_icount(m), &es);
-	m->halted = rc == RV_OK && es.reason == ENGINE_EXIT_HALT;
+	rc = machine_is_halted(m, &m->halted);
 	m->broken = rc != RV_OK;
 	return rc;
 }

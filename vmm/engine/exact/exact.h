@@ -126,6 +126,7 @@ struct xcpu {
 	uint32_t fl;             /* XF_* */
 	bool user;               /* CPL == 3 */
 	bool leave;              /* leave the block after this instruction */
+	bool paused;             /* PAUSE, among several vCPUs: run() is to return */
 	bool code64;             /* CS.L in long mode */
 	icount_t icount;         /* completed steps so far, this instruction not included */
 	icount_t until;          /* bulk REP must not pass it; 0 after a watchpoint: the loop ends */

@@ -11,7 +11,7 @@
 #include "run.h"
 
 #define XJIT_THRESHOLD 16u /* runs in the interpreter before a block is translated */
-#define XJIT_CACHE (64ull << 20)
+#define XJIT_CACHE (128ull << 20)
 #define XJIT_CACHE_MIN (256ull << 10)
 /* Most that one block takes of either part. */
 #define XJIT_BLOCK_ROOM (32u << 10)

@@ -271,6 +271,17 @@ static xop_fn bind_CLFLUSH(const struct xinsn *z, struct dinsn *d)
 	return d->flags & XD_MEM ? op_clflush : NULL;
 }
 
+/* With other vCPUs a spin loop's PAUSE hands the host thread over: what it spins for is theirs to do. */
+static void op_pause(struct xcpu *c, const struct dinsn *d)
+{
+	(void)d;
+	if (xcpu_count(c) == 1)
+		return;
+	c->paused = c->leave = true;
+	c->until = 0;
+}
+BIND_PLAIN(PAUSE, op_pause)
+
 #define NOP_OP(name) {ZYDIS_MNEMONIC_##name, 0, bind_nop}
 
 static const struct xop bits_ops[] = {
@@ -280,7 +291,7 @@ static const struct xop bits_ops[] = {
 	INT_OP(STD, 0),	 INT_OP(SALC, 0), INT_OP(UD0, XOP_END), INT_OP(UD1, XOP_END),
 	INT_OP(UD2, XOP_END), INT_OP(CLFLUSH, 0),
 	/* ENDBR32/64 and RDSSP decode as NOP: CET is not in rv-v2. */
-	NOP_OP(NOP), NOP_OP(PAUSE), NOP_OP(LFENCE), NOP_OP(SFENCE), NOP_OP(MFENCE),
+	NOP_OP(NOP), {ZYDIS_MNEMONIC_PAUSE, XOP_END, bind_PAUSE}, NOP_OP(LFENCE), NOP_OP(SFENCE), NOP_OP(MFENCE),
 	NOP_OP(PREFETCH), NOP_OP(PREFETCHW), NOP_OP(PREFETCHWT1), NOP_OP(PREFETCHNTA),
 	NOP_OP(PREFETCHT0), NOP_OP(PREFETCHT1), NOP_OP(PREFETCHT2),
 };

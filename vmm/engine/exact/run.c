@@ -149,7 +149,7 @@ static uint64_t exact_insn_breakpoint(const struct xcpu *c)
 /* The vCPU's own limit: this run()'s, or none left after a watchpoint. */
 static void exact_until_reset(const struct exact *e, struct xcpu *c)
 {
-	c->until = e->breaks.hit || e->status != RV_OK ? 0 : e->until;
+	c->until = e->breaks.hit || e->status != RV_OK || c->paused ? 0 : e->until;
 }
 
 /* One instruction, or one iteration of a repeated one, with all that single steps, shadows, debug
@@ -387,6 +387,12 @@ static bool exact_halted(const struct xcpu *c, const struct vcpu_pins *pins)
 		 (pins->intr && (c->s.rflags & RFLAGS_IF)));
 }
 
+static bool exact_is_halted(struct engine *engine, unsigned vcpu)
+{
+	const struct exact *e = (const struct exact *)engine;
+	return exact_halted(e->cpu[vcpu], bus_pins(e->cfg.bus, vcpu));
+}
+
 static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struct engine_stop *stop)
 {
 	struct exact *e = (struct exact *)engine;
@@ -398,6 +404,7 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	e->until = until;
 	e->status = RV_OK;
 	e->breaks.hit = false;
+	c->paused = false;
 	exact_until_reset(e, c);
 	if (e->epoch_seen != mem_epoch(e->cfg.mem)) {
 		e->epoch_seen = mem_epoch(e->cfg.mem);
@@ -413,6 +420,7 @@ static int exact_run(struct engine *engine, unsigned vcpu, icount_t until, struc
 	e->steps += c->icount;
 	vclock_set_icount(e->cfg.clock, c->icount);
 	memset(stop, 0, sizeof(*stop));
+	stop->yield = c->paused;
 	if (e->status != RV_OK)
 		return e->status;
 	if (e->breaks.hit) {
@@ -616,6 +624,7 @@ const struct engine_ops engine_exact_ops = {
 	.create = exact_create,
 	.destroy = exact_destroy,
 	.run = exact_run,
+	.halted = exact_is_halted,
 	.kick = exact_kick,
 	.get_state = exact_get_state,
 	.set_state = exact_set_state,

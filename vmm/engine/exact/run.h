@@ -9,7 +9,7 @@
 #include "jit_check.h"
 
 /* Jump cache: linear RIP -> block, for the current mappings of a vCPU. */
-#define XJUMP_BITS 12u
+#define XJUMP_BITS 14u
 struct xjump {
 	uint64_t lin;
 	uint64_t key; /* mode, privilege, generations: everything a hit assumes */
