@@ -28,7 +28,11 @@
 #define CKPT_AT_LENGTH 104u /* of the whole file */
 #define CKPT_AT_PREV_CRC 112u
 
-#define CKPT_VERSION 2u /* 1: without CKPT_SAME */
+#define CKPT_AT_FLAGS 116u
+#define CKPT_AT_SEGMENT 120u /* with CKPT_FLAG_FULL: the log segment that begins here */
+
+#define CKPT_FLAG_FULL 1u /* needs no earlier file */
+#define CKPT_VERSION 3u
 #define CKPT_SAME UINT32_MAX /* stored length: contents with this key are in this or an earlier file */
 #define CKPT_STATE_MAX (640u << 20) /* disk requests in flight with their data: at most 128 MiB a disk */
 
@@ -40,5 +44,6 @@ static inline uint32_t ckpt_crc(uint32_t body_crc, const uint8_t *header)
 }
 
 void ckpt_file_name(char out[16], uint32_t number); /* "NNNNNN.rvc" */
+bool ckpt_file_parse(const char *name, uint32_t *number);
 
 #endif

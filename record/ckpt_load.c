@@ -20,6 +20,8 @@ struct loading {
 	struct ckpt_store *store;
 	const struct trace *trace;
 	int dir;               /* the pool's */
+	struct trace_start start;
+	uint32_t first;        /* number of the first file */
 	struct page_node *ram; /* as of the last file */
 	uint32_t prev_crc;
 	struct exec_point prev;
@@ -36,7 +38,7 @@ static const char *header_fault(const uint8_t *h, uint64_t size, const struct lo
 {
 	uint32_t crc;
 	if (size < CKPT_HEADER || memcmp(h, CKPT_MAGIC, 8) != 0 ||
-	    le32_get(h + CKPT_AT_VERSION) == 0)
+	    le32_get(h + CKPT_AT_VERSION) == 0 || le32_get(h + CKPT_AT_FLAGS) > CKPT_FLAG_FULL)
 		return "not a checkpoint";
 	if (le64_get(h + CKPT_AT_LENGTH) != size)
 		return "truncated";
@@ -46,10 +48,17 @@ static const char *header_fault(const uint8_t *h, uint64_t size, const struct lo
 		return "checksum mismatch";
 	if (memcmp(h + CKPT_AT_ID, trace_manifest(l->trace)->id, 16) != 0)
 		return "belongs to another trace";
-	if (le64_get(h + CKPT_AT_NUMBER) != number ||
-	    le32_get(h + CKPT_AT_PREV_CRC) != l->prev_crc ||
-	    (number && le64_get(h + CKPT_AT_ICOUNT) <= l->prev.icount))
+	if (le64_get(h + CKPT_AT_NUMBER) != number)
+		return "has the number of another checkpoint";
+	if (number == l->first && l->start.from_ckpt) {
+		if (!(le32_get(h + CKPT_AT_FLAGS) & CKPT_FLAG_FULL) ||
+		    le64_get(h + CKPT_AT_ICOUNT) != l->start.at.icount ||
+		    le64_get(h + CKPT_AT_SEQ) != l->start.at.seq)
+			return "is not the one that the log begins with";
+	} else if (le32_get(h + CKPT_AT_PREV_CRC) != l->prev_crc ||
+		   (number && le64_get(h + CKPT_AT_ICOUNT) <= l->prev.icount)) {
 		return "does not follow the checkpoint before";
+	}
 	return NULL;
 }
 
@@ -81,7 +90,6 @@ static struct page_blob *load_blob(struct loading *l, const uint8_t *h, uint32_t
 
 static bool load_pages(struct loading *l, const uint8_t *h, uint64_t size, uint32_t number, uint64_t pos)
 {
-	const bool has_same = le32_get(h + CKPT_AT_VERSION) > 1;
 	uint64_t n = le64_get(h + CKPT_AT_PAGES), most = mem_pages(machine_mem(l->store->machine));
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t page;
@@ -91,7 +99,7 @@ static bool load_pages(struct loading *l, const uint8_t *h, uint64_t size, uint3
 			return false;
 		page = le64_get(h + pos);
 		len = le32_get(h + pos + 8);
-		stored = has_same && len == CKPT_SAME ? 0 : len;
+		stored = len == CKPT_SAME ? 0 : len;
 		if (page >= most || stored > RV_PAGE_SIZE || stored > size - pos - CKPT_ENTRY)
 			return false;
 		if (len && !(b = load_blob(l, h, number, pos, len)))
@@ -113,9 +121,15 @@ static int load_read(struct loading *l, const uint8_t *h, uint64_t size, uint32_
 	uint64_t pos = 0;
 	if (why)
 		return load_damaged(err, l->trace, name, why);
-	if (le32_get(h + CKPT_AT_VERSION) > CKPT_VERSION)
-		return rv_err_set(err, RV_EVERSION, "%s/" CKPT_DIR "/%s: made by a later version",
-				  trace_path(l->trace), name);
+	if (le32_get(h + CKPT_AT_VERSION) != CKPT_VERSION)
+		return rv_err_set(err, RV_EVERSION, "%s/" CKPT_DIR "/%s: made by %s version",
+				  trace_path(l->trace), name,
+				  le32_get(h + CKPT_AT_VERSION) > CKPT_VERSION ? "a later" : "an earlier");
+	/* A full one holds all pages that are not zeros: whatever came before is no part of it. */
+	if (le32_get(h + CKPT_AT_FLAGS) & CKPT_FLAG_FULL) {
+		page_tree_release(l->store->pool, l->ram);
+		l->ram = NULL;
+	}
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return rv_err_set(err, RV_ENOMEM, "out of memory for checkpoints");
@@ -224,7 +238,11 @@ int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point
 	if (rc != RV_OK)
 		return rv_err_set(err, rc, "%s/" CKPT_DIR ": %s", trace_path(t), rv_status_text(rc));
 	page_pool_set_dir(s->pool, l.dir, ckpt_file_name);
-	for (uint32_t number = 0;; number++) {
+	rc = trace_find_start(t, &l.start, err);
+	if (rc != RV_OK)
+		return rc;
+	l.first = l.start.ckpt;
+	for (uint32_t number = l.first;; number++) {
 		struct ckpt *c = NULL, **p;
 		rc = load_file(&l, number, &c, err);
 		if (rc == 0)

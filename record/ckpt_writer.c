@@ -7,6 +7,10 @@
  * Contents that a file holds already are not stored again. The thread keeps
  * the key of each page's last entry, and a table of keys, one a slot: one that
  * was pushed out only costs space.
+ *
+ * A full checkpoint costs the vCPU thread no more than any other: the thread
+ * copies the pages that were not written lately from the files it wrote them
+ * to (ckpt_keep.c has what is kept and dropped).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +24,7 @@
 #include <unistd.h>
 
 #include "ckpt_file.h"
+#include "ckpt_keep.h"
 
 #define BATCH_PAGES 1024u
 #define BATCHES 2u
@@ -28,14 +33,28 @@
 struct batch {
 	bool first, last;
 	uint8_t header[CKPT_HEADER]; /* with first: all but lengths and CRC */
+	uint64_t cut;                /* with first, full: of the log, to be waited for */
 	struct bytes state;          /* with first: machine_save() */
 	uint32_t n;
 	uint64_t page[BATCH_PAGES];
 	uint8_t (*contents)[RV_PAGE_SIZE];
 };
 
+/* Where a page's contents are stored. */
+struct place {
+	uint32_t file, len;
+	uint64_t off; /* of the stored bytes */
+};
+
+struct key_slot {
+	struct digest128 key;
+	struct place at;
+};
+
 struct ckpt_writer {
 	struct machine *machine;
+	struct ckpt_writer_cfg cfg;
+	struct ckpt_keep *keep; /* NULL: not a flight recording */
 	uint32_t cursor;
 	uint32_t number;
 	uint8_t id[16];
@@ -55,14 +74,14 @@ struct ckpt_writer {
 	uint8_t header[CKPT_HEADER];
 	uint32_t file_number;
 	struct bytes out;
+	uint64_t cut;
+	uint64_t npages;
 	struct digest128 *page_key; /* by page: of the contents the files give it; zeros: { 0, 0 } */
-	struct digest128 *stored;   /* keys whose contents are in a file */
+	struct place *page_at;      /* with keep: and where they are */
+	struct key_slot *stored;    /* keys whose contents are in a file, of the last full one or later */
+	int old_fd;                 /* file `old_file`, open for copying */
+	uint32_t old_file;
 };
-
-void ckpt_file_name(char out[16], uint32_t number)
-{
-	snprintf(out, 16, "%06u.rvc", number);
-}
 
 /* ---- the thread ---- */
 
@@ -103,6 +122,10 @@ static int ckpt_begin(struct ckpt_writer *w, const struct batch *b)
 	le32_put(w->header + CKPT_AT_STATE_RAW, (uint32_t)b->state.len);
 	le32_put(w->header + CKPT_AT_PREV_CRC, w->prev_crc);
 	w->pages = w->length = 0;
+	w->cut = b->cut;
+	/* Nothing may refer to an earlier file from here on. */
+	if (le32_get(b->header + CKPT_AT_FLAGS) & CKPT_FLAG_FULL)
+		memset(w->stored, 0, sizeof(*w->stored) << STORED_BITS);
 	/* Room for the header, which is known last: the CRC covers the body first, then the header. */
 	rc = ckpt_put(w, w->header, CKPT_HEADER);
 	w->crc = 0;
@@ -126,26 +149,11 @@ static uint32_t ckpt_compress(const uint8_t *contents, uint8_t *lz4, const uint8
 	return len > 0 ? (uint32_t)len : RV_PAGE_SIZE;
 }
 
-static void ckpt_page(struct ckpt_writer *w, uint64_t page, const uint8_t *contents)
+/* One entry into w->out; data NULL: none is stored. */
+static void ckpt_entry(struct ckpt_writer *w, uint64_t page, uint32_t len, struct digest128 key,
+		       const uint8_t *data)
 {
-	const bool zero = page_is_zero(contents);
-	uint8_t entry[CKPT_ENTRY], lz4[RV_PAGE_SIZE];
-	struct digest128 key = { 0, 0 }, *slot = NULL;
-	const uint8_t *data = NULL;
-	uint32_t len = 0;
-	if (!zero) {
-		key = digest_bytes(contents, RV_PAGE_SIZE, 0);
-		slot = &w->stored[key.lo & ((1u << STORED_BITS) - 1)];
-	}
-	if (digest_equal(key, w->page_key[page]))
-		return; /* written, but with what was there */
-	if (slot && digest_equal(key, *slot))
-		len = CKPT_SAME;
-	else if (slot)
-		len = ckpt_compress(contents, lz4, &data);
-	w->page_key[page] = key;
-	if (slot)
-		*slot = key;
+	uint8_t entry[CKPT_ENTRY];
 	le64_put(entry, page);
 	le32_put(entry + 8, len);
 	le64_put(entry + 12, key.lo);
@@ -154,6 +162,89 @@ static void ckpt_page(struct ckpt_writer *w, uint64_t page, const uint8_t *conte
 	if (data)
 		bytes_put(&w->out, data, len);
 	w->pages++;
+}
+
+static struct key_slot *key_slot(struct ckpt_writer *w, struct digest128 key)
+{
+	return &w->stored[key.lo & ((1u << STORED_BITS) - 1)];
+}
+
+/* The place of what the next ckpt_entry() stores. */
+static struct place place_next(const struct ckpt_writer *w, uint32_t len)
+{
+	return (struct place){ w->file_number, len, w->length + w->out.len + CKPT_ENTRY };
+}
+
+static void ckpt_page(struct ckpt_writer *w, uint64_t page, const uint8_t *contents)
+{
+	const bool zero = page_is_zero(contents);
+	uint8_t lz4[RV_PAGE_SIZE];
+	struct digest128 key = { 0, 0 };
+	struct key_slot *slot = NULL;
+	const uint8_t *data = NULL;
+	uint32_t len = 0;
+	if (!zero) {
+		key = digest_bytes(contents, RV_PAGE_SIZE, 0);
+		slot = key_slot(w, key);
+	}
+	if (digest_equal(key, w->page_key[page]))
+		return; /* written, but with what was there */
+	if (slot && digest_equal(key, slot->key)) {
+		len = CKPT_SAME;
+	} else if (slot) {
+		len = ckpt_compress(contents, lz4, &data);
+		*slot = (struct key_slot){ key, place_next(w, len) };
+	}
+	w->page_key[page] = key;
+	if (w->page_at && slot)
+		w->page_at[page] = slot->at;
+	ckpt_entry(w, page, len, key, data);
+}
+
+/* Stored bytes of an earlier file. */
+static int place_read(struct ckpt_writer *w, const struct place *at, uint8_t data[RV_PAGE_SIZE])
+{
+	if (w->old_fd < 0 || w->old_file != at->file) {
+		char name[16];
+		if (w->old_fd >= 0)
+			close(w->old_fd);
+		ckpt_file_name(name, at->file);
+		w->old_fd = openat(w->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		w->old_file = at->file;
+		if (w->old_fd < 0)
+			return rv_status_from_errno(errno);
+	}
+	return fd_read_at(w->old_fd, data, at->len, at->off);
+}
+
+/* The rest of a full checkpoint: every page that is not zeros and has no entry in this file yet. */
+static int ckpt_rest(struct ckpt_writer *w)
+{
+	const struct digest128 zero = { 0, 0 };
+	int rc = RV_OK;
+	for (uint64_t page = 0; rc == RV_OK && page < w->npages;) {
+		bytes_clear(&w->out);
+		for (; rc == RV_OK && page < w->npages && w->out.len < (1u << 20); page++) {
+			const struct digest128 key = w->page_key[page];
+			struct place *at = &w->page_at[page];
+			struct key_slot *slot = key_slot(w, key);
+			uint8_t data[RV_PAGE_SIZE];
+			if (digest_equal(key, zero) || at->file == w->file_number)
+				continue;
+			if (digest_equal(key, slot->key)) {
+				*at = slot->at;
+				ckpt_entry(w, page, CKPT_SAME, key, NULL);
+				continue;
+			}
+			rc = place_read(w, at, data);
+			*at = place_next(w, at->len);
+			*slot = (struct key_slot){ key, *at };
+			ckpt_entry(w, page, at->len, key, data);
+		}
+		if (rc == RV_OK)
+			rc = w->out.failed ? RV_ENOMEM : ckpt_put(w, w->out.data, w->out.len);
+	}
+	return rc;
 }
 
 static int ckpt_pages(struct ckpt_writer *w, const struct batch *b)
@@ -168,6 +259,15 @@ static int ckpt_pages(struct ckpt_writer *w, const struct batch *b)
 static int ckpt_publish(struct ckpt_writer *w)
 {
 	char name[16];
+	uint32_t segment = 0;
+	int rc = RV_OK;
+	if (w->cut)
+		rc = evlog_writer_cut_wait(w->cfg.log, w->cut, &segment);
+	if (rc == RV_OK && w->cfg.sync)
+		rc = w->cfg.sync(w->cfg.ctx);
+	if (rc != RV_OK)
+		return rc;
+	le32_put(w->header + CKPT_AT_SEGMENT, segment);
 	le64_put(w->header + CKPT_AT_PAGES, w->pages);
 	le64_put(w->header + CKPT_AT_LENGTH, w->length);
 	w->crc = ckpt_crc(w->crc, w->header);
@@ -179,7 +279,11 @@ static int ckpt_publish(struct ckpt_writer *w)
 	if (renameat(w->dir_fd, "tmp", w->dir_fd, name))
 		return rv_status_from_errno(errno);
 	w->prev_crc = w->crc;
-	return fsync(w->dir_fd) ? rv_status_from_errno(errno) : RV_OK;
+	if (fsync(w->dir_fd))
+		return rv_status_from_errno(errno);
+	if (w->keep)
+		ckpt_keep_published(w->keep, w->file_number, w->length, w->cut != 0, segment);
+	return RV_OK;
 }
 
 static int ckpt_write_batch(struct ckpt_writer *w, const struct batch *b)
@@ -189,6 +293,8 @@ static int ckpt_write_batch(struct ckpt_writer *w, const struct batch *b)
 		rc = ckpt_begin(w, b);
 	if (rc == RV_OK)
 		rc = ckpt_pages(w, b);
+	if (rc == RV_OK && b->last && w->cut)
+		rc = ckpt_rest(w);
 	if (rc == RV_OK && b->last)
 		rc = ckpt_publish(w);
 	if ((rc != RV_OK || b->last) && w->fd >= 0) {
@@ -264,6 +370,13 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	if (rc != RV_OK)
 		return rc;
 	b = batch_get(w);
+	b->cut = 0;
+	if (w->keep && ckpt_keep_full_due(w->keep)) {
+		rc = evlog_writer_cut(w->cfg.log, &b->cut);
+		if (rc != RV_OK)
+			return rc;
+		w->cfg.full_taken(w->cfg.ctx, w->number);
+	}
 	bytes_clear(&b->state);
 	machine_save(w->machine, &b->state);
 	if (b->state.failed) { /* the batch stays ours, and no number is used up */
@@ -274,6 +387,7 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	memset(b->header, 0, sizeof(b->header));
 	memcpy(b->header, CKPT_MAGIC, 8);
 	le32_put(b->header + CKPT_AT_VERSION, CKPT_VERSION);
+	le32_put(b->header + CKPT_AT_FLAGS, b->cut ? CKPT_FLAG_FULL : 0);
 	memcpy(b->header + CKPT_AT_ID, w->id, sizeof(w->id));
 	le64_put(b->header + CKPT_AT_NUMBER, w->number++);
 	le64_put(b->header + CKPT_AT_ICOUNT, machine_icount(w->machine));
@@ -310,7 +424,8 @@ static bool ckpt_writer_start(struct ckpt_writer *w)
 }
 
 int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
-		       const struct trace_manifest *manifest, struct machine *m, struct rv_err *err)
+		       const struct trace_manifest *manifest, struct machine *m,
+		       const struct ckpt_writer_cfg *cfg, struct rv_err *err)
 {
 	struct ckpt_writer *w = calloc(1, sizeof(*w));
 	char path[4096];
@@ -318,7 +433,9 @@ int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	w->machine = m;
 	w->cursor = 1;
-	w->fd = -1;
+	w->cfg = *cfg;
+	w->fd = w->old_fd = -1;
+	w->npages = mem_pages(machine_mem(m));
 	memcpy(w->id, manifest->id, sizeof(w->id));
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
@@ -332,10 +449,15 @@ int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 		ckpt_writer_destroy(w);
 		return rc;
 	}
-	w->page_key = calloc(mem_pages(machine_mem(m)), sizeof(*w->page_key));
+	w->page_key = calloc(w->npages, sizeof(*w->page_key));
 	w->stored = calloc(1u << STORED_BITS, sizeof(*w->stored));
 	if (!w->page_key || !w->stored)
 		goto no_memory;
+	if (cfg->keep_ns || cfg->keep_bytes) {
+		w->page_at = calloc(w->npages, sizeof(*w->page_at));
+		if (!w->page_at || ckpt_keep_create(&w->keep, cfg, w->dir_fd) != RV_OK)
+			goto no_memory;
+	}
 	for (unsigned i = 0; i < BATCHES; i++) {
 		w->batch[i].contents = malloc((size_t)BATCH_PAGES * RV_PAGE_SIZE);
 		if (!w->batch[i].contents)
@@ -381,8 +503,12 @@ void ckpt_writer_destroy(struct ckpt_writer *w)
 		bytes_fini(&w->batch[i].state);
 	}
 	bytes_fini(&w->out);
+	ckpt_keep_destroy(w->keep);
 	free(w->page_key);
+	free(w->page_at);
 	free(w->stored);
+	if (w->old_fd >= 0)
+		close(w->old_fd);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->dir_fd >= 0)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,60 +17,10 @@ struct evlog_reader {
 	struct evlog_place place;
 	uint64_t number;
 	uint32_t prev_crc;
+	bool anchored; /* as in the scan */
 	int fd; /* of place.segment, or -1 */
 	uint64_t size;
 };
-
-static int compare_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return (x > y) - (x < y);
-}
-
-/* Numbers of the segments there are, sorted; names of another form are not the log's. */
-static int list_segments(int log_dir, uint32_t **out, size_t *count)
-{
-	size_t n = 0, cap = 0;
-	uint32_t *list = NULL;
-	struct dirent *e;
-	int rc = RV_OK, fd = openat(log_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir) {
-		rc = rv_status_from_errno(errno);
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == RV_OK && (errno = 0, e = readdir(dir))) {
-		uint32_t number;
-		if (!segment_parse(e->d_name, &number))
-			continue;
-		if (n == cap) {
-			size_t want = cap ? cap * 2 : 64;
-			uint32_t *p = realloc(list, want * sizeof(*p));
-			if (!p) {
-				rc = RV_ENOMEM;
-				break;
-			}
-			list = p;
-			cap = want;
-		}
-		list[n++] = number;
-	}
-	if (rc == RV_OK && errno)
-		rc = rv_status_from_errno(errno);
-	closedir(dir);
-	if (rc != RV_OK) {
-		free(list);
-		return rc;
-	}
-	if (n)
-		qsort(list, n, sizeof(*list), compare_u32);
-	*out = list;
-	*count = n;
-	return RV_OK;
-}
 
 static int reader_open_segment(struct evlog_reader *r, uint32_t number, int *fd, uint64_t *size,
 			       struct rv_err *err)
@@ -90,17 +39,16 @@ static int reader_scan(struct evlog_reader *r, struct rv_err *err)
 {
 	uint32_t *list = NULL;
 	size_t n = 0;
-	int rc = list_segments(trace_log_dir(r->trace), &list, &n);
+	int rc = trace_list(trace_log_dir(r->trace), segment_parse, &list, &n);
 
 	if (rc != RV_OK)
 		return rv_err_set(err, rc, "%s/log: %s", trace_path(r->trace), rv_status_text(rc));
-	/* Published with the manifest by one rename: only damage can take it away. */
-	if (n == 0 || list[0] != 0)
-		rc = rv_err_set(err, RV_EDAMAGED, "%s/log/000000.rvl: missing from the trace",
-				trace_path(r->trace));
 	for (size_t i = 0; rc == RV_OK && i < n; i++) {
 		uint64_t size = 0;
 		int fd;
+		/* Left over from before the begin: a flight recorder was killed as it removed them. */
+		if (list[i] < r->scan.info.start.segment)
+			continue;
 		rc = reader_open_segment(r, list[i], &fd, &size, err);
 		if (rc != RV_OK)
 			break;
@@ -115,6 +63,7 @@ int evlog_reader_open(struct evlog_reader **out, const struct trace *t, struct r
 {
 	struct evlog_reader *r = calloc(1, sizeof(*r));
 	struct rv_err local = { 0 };
+	struct trace_start start;
 	int rc;
 
 	err = err ? err : &local;
@@ -123,8 +72,11 @@ int evlog_reader_open(struct evlog_reader **out, const struct trace *t, struct r
 		return rv_err_set(err, RV_ENOMEM, "%s", rv_status_text(RV_ENOMEM));
 	r->trace = t;
 	r->fd = -1;
-	evlog_scan_init(&r->scan, trace_path(t), trace_manifest(t)->id);
-	rc = reader_scan(r, err);
+	rc = trace_find_start(t, &start, err);
+	if (rc == RV_OK) {
+		evlog_scan_init(&r->scan, trace_path(t), trace_manifest(t)->id, &start);
+		rc = reader_scan(r, err);
+	}
 	if (rc != RV_OK) {
 		evlog_reader_close(r);
 		return rc;
@@ -154,9 +106,10 @@ void evlog_reader_rewind(struct evlog_reader *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
-	r->place = (struct evlog_place){ 0, 0 };
+	r->place = (struct evlog_place){ r->scan.info.start.segment, 0 };
 	r->number = 0;
 	r->prev_crc = 0;
+	r->anchored = !r->scan.info.start.from_ckpt;
 	evlog_batch_clear(&r->scan.batch);
 	r->entry = r->payload = 0;
 }
@@ -184,6 +137,11 @@ static int reader_load(struct evlog_reader *r, struct rv_err *err)
 		r->place = (struct evlog_place){ r->place.segment + 1, 0 };
 	}
 	rc = evlog_chunk_read(r->fd, r->size, r->place.off, &r->scan.buf, &h);
+	if (rc > 0 && !r->anchored) {
+		r->number = h.number;
+		r->prev_crc = h.prev_crc;
+		r->anchored = true;
+	}
 	/* The scan found it valid: it must still be the same. */
 	if (rc > 0 && (memcmp(h.id, r->scan.id, sizeof(h.id)) != 0 || h.number != r->number ||
 		       h.prev_crc != r->prev_crc))

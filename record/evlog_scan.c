@@ -10,9 +10,14 @@
 /* CRC work that looking for a sound chunk may cost: crafted headers must not make it quadratic. */
 #define SEARCH_BUDGET (256ull << 20)
 
-void evlog_scan_init(struct evlog_scan *s, const char *path, const uint8_t id[16])
+void evlog_scan_init(struct evlog_scan *s, const char *path, const uint8_t id[16],
+		     const struct trace_start *start)
 {
 	memset(s, 0, sizeof(*s));
+	s->info.start = *start;
+	s->segments = s->end.segment = start->segment;
+	s->last = s->info.last = start->at;
+	s->anchored = !start->from_ckpt;
 	s->path = path;
 	memcpy(s->id, id, sizeof(s->id));
 }
@@ -171,6 +176,11 @@ static int follow(struct evlog_scan *s, uint32_t segment, int fd, uint64_t size,
 		if (rc == 0 || !same_trace(s, &h)) {
 			s->broken = true;
 			return RV_OK;
+		}
+		if (!s->anchored) {
+			s->number = h.number;
+			s->prev_crc = h.prev_crc;
+			s->anchored = true;
 		}
 		/* Sound and ours, but not the next one: something before it is gone. */
 		if (h.number != s->number || h.prev_crc != s->prev_crc)

@@ -21,6 +21,7 @@ struct evlog_scan {
 	uint64_t number;  /* of the next chunk */
 	uint32_t prev_crc;
 	struct exec_point last;
+	bool anchored;    /* number and prev_crc are known: a kept log's first chunk says them itself */
 	bool ended;       /* the end chunk was seen */
 	bool broken;      /* an invalid chunk was seen, at `end` */
 	bool missing;     /* ... because that segment is not there */
@@ -29,7 +30,8 @@ struct evlog_scan {
 	struct evlog_info info;
 };
 
-void evlog_scan_init(struct evlog_scan *s, const char *path, const uint8_t id[16]);
+void evlog_scan_init(struct evlog_scan *s, const char *path, const uint8_t id[16],
+		     const struct trace_start *start);
 void evlog_scan_fini(struct evlog_scan *s);
 /* The next segment file there is. number: its number; a gap before it is noticed. */
 int evlog_scan_segment(struct evlog_scan *s, uint32_t number, int fd, uint64_t size,

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 struct queued {
 	struct evlog_batch batch;
+	bool cut;          /* a new segment begins before this batch, which may be empty */
 	uint64_t cost;     /* bytes of memory, while in the queue */
 	int64_t opened_ns; /* host time of its first record */
 	struct queued *next;
@@ -44,6 +46,8 @@ struct evlog_writer {
 	struct queued *head, **tail;
 	struct queued *spare; /* written batches, kept for their memory */
 	uint64_t waiting;     /* cost of the queue and of the batch being written */
+	uint64_t cuts, cuts_done; /* asked for, carried out */
+	uint32_t cut_segment;     /* the segment that the last one began */
 	enum stop stop;
 	/* vCPU thread only. */
 	struct exec_point last;
@@ -60,6 +64,8 @@ struct evlog_writer {
 	struct bytes out;
 	bool unsynced;
 	int64_t synced_ns;
+	/* The thread that calls evlog_writer_drop(). */
+	uint32_t dropped_to; /* the lowest segment there is */
 };
 
 static int64_t host_now(void)
@@ -198,6 +204,7 @@ static bool close_open_locked(struct evlog_writer *w)
 static void spare_put_locked(struct evlog_writer *w, struct queued *q)
 {
 	w->waiting -= q->cost;
+	q->cut = false;
 	evlog_batch_clear(&q->batch);
 	/* Two batches in turn are what a steady run needs; a burst's memory goes back. */
 	if (w->spare && w->spare->next) {
@@ -266,7 +273,9 @@ static void *writer_main(void *arg)
 		enum stop stop = w->stop;
 		pthread_mutex_unlock(&w->lock);
 		/* After an error nothing more is written, so that what is there stays valid. */
-		if (q && error == RV_OK)
+		if (q && q->cut && error == RV_OK)
+			rc = writer_next_segment(w);
+		if (q && q->batch.n && error == RV_OK && rc == RV_OK)
 			rc = writer_chunk(w, &q->batch, 0);
 		drained = !q && stop != STOP_NO;
 		if (drained && stop == STOP_FINISH && error == RV_OK)
@@ -279,6 +288,10 @@ static void *writer_main(void *arg)
 			if (error == RV_OK)
 				atomic_store(&w->error, rc);
 			w->unsynced = false; /* it will not get better by trying again */
+		}
+		if (q && q->cut) {
+			w->cuts_done++;
+			w->cut_segment = w->segment_number;
 		}
 		if (q)
 			spare_put_locked(w, q);
@@ -384,6 +397,52 @@ int evlog_writer_append(struct evlog_writer *w, const struct evlog_record *r)
 	if (rc == RV_OK)
 		w->last = r->at;
 	return rc;
+}
+
+int evlog_writer_cut(struct evlog_writer *w, uint64_t *cut)
+{
+	int rc = atomic_load(&w->error);
+	pthread_mutex_lock(&w->lock);
+	/* What is open belongs before the cut; the batch with the cut goes its way at once, empty. */
+	if (rc == RV_OK && w->open->batch.n && !close_open_locked(w))
+		rc = RV_ENOMEM;
+	if (rc == RV_OK) {
+		w->open->cut = true;
+		if (close_open_locked(w)) {
+			*cut = ++w->cuts;
+		} else {
+			w->open->cut = false;
+			rc = RV_ENOMEM;
+		}
+	}
+	pthread_cond_signal(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+int evlog_writer_cut_wait(struct evlog_writer *w, uint64_t cut, uint32_t *segment)
+{
+	int rc;
+	pthread_mutex_lock(&w->lock);
+	while (w->cuts_done < cut && w->started && atomic_load(&w->error) == RV_OK)
+		pthread_cond_wait(&w->space, &w->lock);
+	/* Only the last one is remembered: each is waited for before the next is made. */
+	rc = w->cuts_done == cut ? RV_OK : RV_EIO;
+	*segment = w->cut_segment;
+	pthread_mutex_unlock(&w->lock);
+	return atomic_load(&w->error) != RV_OK ? atomic_load(&w->error) : rc;
+}
+
+void evlog_writer_drop(struct evlog_writer *w, uint32_t segment)
+{
+	for (; w->dropped_to < segment; w->dropped_to++) {
+		char name[SEGMENT_NAME_MAX];
+		struct stat st;
+		segment_name(w->dropped_to, name);
+		if (fstatat(w->pub.log_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    unlinkat(w->pub.log_dir, name, 0) == 0)
+			atomic_fetch_sub(&w->written, (uint64_t)st.st_size);
+	}
 }
 
 int evlog_writer_status(struct evlog_writer *w)

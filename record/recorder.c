@@ -186,6 +186,19 @@ void recorder_digest_fill(struct machine *m, const struct output_digest *out, st
 		d->gpr[i] = s.gpr[i];
 }
 
+#define NOTE_MAX 200u
+
+int recorder_note(struct recorder *r, struct machine *m, const char *text)
+{
+	uint8_t printable[NOTE_MAX];
+	struct evlog_record rec = { .at = { machine_icount(m), machine_seq(m) },
+				    .kind = EVLOG_MARK,
+				    .data = printable };
+	for (; text[rec.len] && rec.len < NOTE_MAX; rec.len++)
+		printable[rec.len] = (uint8_t)(text[rec.len] < ' ' || text[rec.len] > '~' ? '?' : text[rec.len]);
+	return evlog_writer_append(r->log, &rec);
+}
+
 int recorder_mark(void *recorder, struct machine *m)
 {
 	struct recorder *r = recorder;

@@ -53,6 +53,10 @@ void segment_name(uint32_t n, char out[SEGMENT_NAME_MAX]);
 /* false if this is not the name of a segment. */
 bool segment_parse(const char *name, uint32_t *n);
 
+/* Numbers of the files in a directory whose names parse() knows, sorted; *out is malloc'ed. */
+int trace_list(int parent, bool (*parse)(const char *name, uint32_t *number), uint32_t **out,
+	       size_t *count);
+
 /* Opens a regular file of the trace for reading; anything else under that name is RV_EDAMAGED and never
  * waited for. -1 with *rc on failure. */
 int fd_open_regular(int dir, const char *name, uint64_t *size, int *rc);

@@ -10,6 +10,7 @@ struct history {
 	struct nondet nondet;
 	struct evlog_record *event;
 	uint64_t n, cap;
+	uint64_t first; /* seq of event 0: what a flight recording applied before its begin */
 	struct bytes payload;
 	icount_t end;
 	bool silent;
@@ -41,9 +42,9 @@ static int history_next(struct nondet *nd, const struct nd_query *q, struct nd_e
 {
 	struct history *h = (struct history *)nd;
 	const struct evlog_record *r;
-	if (q->seq >= h->n || h->silent)
+	if (q->seq - h->first >= h->n || h->silent)
 		return history_idle(h, q);
-	r = &h->event[q->seq];
+	r = &h->event[q->seq - h->first];
 	if (r->at.icount > q->icount)
 		return q->halted && q->deadline == VNS_NEVER ? RV_EDIVERGED : 0;
 	if (r->at.icount < q->icount || (q->halted && !r->in_halt))
@@ -109,11 +110,12 @@ int history_create(struct history **out, struct evlog_reader *reader, struct rv_
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	h->nondet.ops = &history_ops;
 	h->end = evlog_reader_info(reader)->last.icount;
+	h->first = evlog_reader_info(reader)->start.at.seq;
 	evlog_reader_rewind(reader);
 	while ((rc = evlog_reader_next(reader, &r, err)) > 0) {
 		if (r.kind >= EVLOG_DIGEST)
 			continue;
-		if (r.at.seq != h->n) {
+		if (r.at.seq != h->first + h->n) {
 			rc = rv_err_set(err, RV_EDAMAGED, "the log's event numbers have a gap");
 			break;
 		}

@@ -301,6 +301,12 @@ int replayer_create(struct replayer **out, struct evlog_reader *reader, struct o
 	return RV_OK;
 }
 
+void replayer_resume(struct replayer *r, const struct output_digest *sent, icount_t icount)
+{
+	r->sent = *sent;
+	r->last_good = icount;
+}
+
 void replayer_destroy(struct replayer *r)
 {
 	if (!r)
@@ -363,6 +369,9 @@ int replayer_mark(void *replayer, struct machine *m)
 	if (r->marks++ && r->last_mark == icount)
 		return RV_OK;
 	r->last_mark = icount;
+	/* The digest of a kept history's first position went with what came before it. */
+	if (r->info.start.from_ckpt && icount == r->info.start.at.icount)
+		return RV_OK;
 	rc = replayer_peek(r);
 	if (rc < 0)
 		return rc;

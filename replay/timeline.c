@@ -55,6 +55,7 @@ struct timeline {
 	struct ckpt *home; /* while diverted: where the copy was made */
 	uint64_t home_rip;
 	bool home_arrived;
+	icount_t begin;    /* the first position there is */
 	icount_t from, to; /* of the motion, for progress */
 	struct timeline_hits hits;
 };
@@ -74,8 +75,7 @@ static const struct output_ops timeline_output_ops = { .emit = timeline_emit };
 
 icount_t timeline_begin(const struct timeline *t)
 {
-	(void)t;
-	return 0;
+	return t->begin;
 }
 
 icount_t timeline_end(const struct timeline *t)
@@ -127,14 +127,14 @@ static int timeline_restore(struct timeline *t, const struct ckpt *c)
 }
 
 /* The last checkpoint at or before icount that can be restored, *at where that is. Contents may lie in
- * files, and those may have changed since they were checked; the first one, of position 0, was made here. */
+ * files, and those may have changed since they were checked; the one of position 0 was made here. */
 static int timeline_restore_before(struct timeline *t, icount_t icount, icount_t *at)
 {
 	for (;;) {
 		struct ckpt *c = ckpt_list_before(&t->ckpts, icount);
 		int rc = timeline_restore(t, c);
 		*at = ckpt_info(c)->at.icount;
-		if (rc != RV_EDAMAGED || *at == 0)
+		if (rc != RV_EDAMAGED || *at == t->begin)
 			return rc;
 		ckpt_list_drop(&t->ckpts, *at);
 	}
@@ -375,6 +375,8 @@ static int timeline_move(struct timeline *t, icount_t icount, struct timeline_po
 
 static icount_t timeline_clamp(const struct timeline *t, icount_t icount)
 {
+	if (icount < t->begin)
+		return t->begin;
 	return icount < timeline_end(t) ? icount : timeline_end(t);
 }
 
@@ -553,7 +555,7 @@ int timeline_reverse_step(struct timeline *t, struct timeline_poll poll, struct 
 	if (rc != RV_OK)
 		return rc;
 	now = machine_icount(t->machine);
-	if (now == 0) {
+	if (now <= t->begin) {
 		stop->reason = DEBUG_STOP_BEGIN;
 		return RV_OK;
 	}
@@ -574,7 +576,7 @@ static int timeline_scan_back(struct timeline *t, icount_t to, struct timeline_p
 	struct debug_stop unused;
 	*end = RUN_TARGET;
 	break_list_arm(&t->breaks, true);
-	while (to > 0) {
+	while (to > t->begin) {
 		struct run r = { .target = to, .near = ICOUNT_MAX, .skip = ICOUNT_MAX, .poll = poll,
 				 .make_ckpts = true, .last = last };
 		icount_t first;
@@ -607,7 +609,7 @@ int timeline_reverse_continue(struct timeline *t, struct timeline_poll poll, str
 		return rc;
 	arrived = t->arrived;
 	t->from = machine_icount(t->machine);
-	t->to = 0;
+	t->to = t->begin;
 	rc = timeline_scan_back(t, t->from, poll, &end, &last);
 	if (rc == RV_OK && end == RUN_POLL) {
 		*stop = (struct debug_stop){ .reason = DEBUG_STOP_INTERRUPT };
@@ -688,8 +690,11 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 		goto fail;
 	t->breaks.machine = t->machine;
 	t->arrived = true;
-	if ((rc = ckpt_store_create(&t->ckpts.store, t->machine)) != RV_OK ||
-	    (rc = timeline_take(t)) != RV_OK) {
+	t->begin = evlog_reader_info(reader)->start.at.icount;
+	rc = ckpt_store_create(&t->ckpts.store, t->machine);
+	if (rc == RV_OK && t->begin == 0)
+		rc = timeline_take(t);
+	if (rc != RV_OK) {
 		rv_err_set(err, rc, "out of memory for checkpoints");
 		goto fail;
 	}
@@ -702,6 +707,10 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 	free(recorded);
 	if (rc != RV_OK) {
 		rv_err_set(err, rc, "out of memory for checkpoints");
+		goto fail;
+	}
+	if (t->begin && (t->ckpts.n == 0 || (rc = timeline_restore(t, t->ckpts.at[0])) != RV_OK)) {
+		rc = rv_err_set(err, RV_EDAMAGED, "the checkpoint that the recording begins with cannot be restored");
 		goto fail;
 	}
 	t->ckpts.budget = ckpt_store_bytes(t->ckpts.store) +

@@ -49,7 +49,7 @@ struct disk *disk_file_port(struct disk_file *d);
 uint64_t disk_file_sectors(const struct disk_file *d);
 /* Any thread: what was written so far (block log, before-images) becomes durable. For checkpoints. */
 int disk_file_sync(struct disk_file *d);
-/* vCPU thread: blocks [from, from + n) of the block log are referred to by nothing any more: gives their
+/* Any thread: blocks [from, from + n) of the block log are referred to by nothing any more: gives their
  * space back to the host (a flight recording drops its past). */
 void disk_file_forget(struct disk_file *d, uint64_t from, uint64_t n);
 uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */

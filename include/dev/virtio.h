@@ -49,8 +49,13 @@ int virtio_blk_create(struct virtio_blk **out, struct device *dev, const struct 
 int virtio_blk_complete(struct virtio_blk *b, unsigned tag, unsigned status);
 /* After a checkpoint was loaded into a live machine: what was in flight is started again. */
 void virtio_blk_restart(struct virtio_blk *b);
-/* Blocks of the block log given out so far: what a checkpoint's index may refer to. */
-uint64_t virtio_blk_log_blocks(const struct virtio_blk *b);
+/*
+ * What of the block log this state needs: sets the bits of blocks below *n that the index refers to (bits has
+ * room for all blocks given out so far, which *n is before), and lowers *n to the first block that a write in
+ * flight was given, if there is one: blocks from there on are needed as well.
+ */
+uint64_t virtio_blk_log_blocks(const struct virtio_blk *b); /* given out so far */
+void virtio_blk_log_used(const struct virtio_blk *b, uint8_t *bits, uint64_t *n);
 
 /* ---- network ---- */
 struct virtio_net;

@@ -139,7 +139,9 @@ struct digest128 machine_digest(struct machine *m);
 /* Everything but RAM, serialised: vCPUs, clock, devices. What a checkpoint holds and the digest hashes.
  * RAM is loaded by the caller, before, through mem_write() so that what was derived from it is dropped.
  * The bytes may be hostile. After a failed load the machine refuses to run (RV_EINVAL) until one succeeds. */
-uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk); /* virtio_blk_log_blocks() */
+/* Of a disk's block log: virtio_blk_log_blocks(), virtio_blk_log_used(). */
+uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk);
+void machine_disk_log_used(const struct machine *m, unsigned disk, uint8_t *bits, uint64_t *n);
 /* After machine_load() into a live machine: disk requests that were in flight are begun anew. */
 void machine_restart_io(struct machine *m);
 void machine_save(const struct machine *m, struct bytes *out);

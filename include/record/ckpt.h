@@ -40,10 +40,28 @@ uint64_t ckpt_store_bytes(const struct ckpt_store *s); /* memory held by all */
 
 /* ---- on disk: recording ---- */
 struct ckpt_writer;
-/* Writes into the trace's ckpt folder on a thread of its own; call before the sandbox closes. dir: path of the
+struct ckpt_writer_cfg {
+	/* The writer's thread, before a checkpoint is published: what it refers to beside itself (block logs of
+	 * disks) becomes durable. May be NULL. */
+	int (*sync)(void *ctx);
+	/*
+	 * A flight recording (either bound not 0): every so often a checkpoint is *full*: it needs no earlier one,
+	 * and the log gets a new segment there; what is older than the oldest that is still needed is removed.
+	 * keep_ns: host time kept, at least, and at most a quarter (and one checkpoint) more. keep_bytes: of the
+	 * whole trace, exceeded only if two full checkpoints and what lies between them do not fit.
+	 */
+	uint64_t keep_ns, keep_bytes;
+	struct evlog_writer *log;
+	uint64_t (*other_bytes)(void *ctx);              /* writer's thread: of the trace, beside log and checkpoints */
+	void (*full_taken)(void *ctx, uint32_t number);  /* vCPU thread: this one is full */
+	void (*dropped)(void *ctx, uint32_t oldest);     /* writer's thread: the history begins with this one now */
+	void *ctx;
+};
+/* Writes into the trace's ckpt folder on a thread of its own; call before the sandbox closes. trace_path: of the
  * trace. */
 int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
-		       const struct trace_manifest *manifest, struct machine *m, struct rv_err *err);
+		       const struct trace_manifest *manifest, struct machine *m,
+		       const struct ckpt_writer_cfg *cfg, struct rv_err *err);
 /* vCPU thread: copies the pages dirtied since the last call and hands them over; waits for the thread when
  * they are many. Does nothing (returns 0) while the thread is busy with the one before. Errors of the
  * thread stick; they do not concern the log. */
@@ -53,7 +71,7 @@ int ckpt_writer_finish(struct ckpt_writer *w, struct rv_err *err);
 void ckpt_writer_destroy(struct ckpt_writer *w);
 
 /* ---- on disk: reading ---- */
-/* All checkpoints of the trace, in order, into the store (contents stay in the files, which are read when needed).
+/* All checkpoints of the trace from its start on (trace_find_start()), in order, into the store (contents stay in the files, which are read when needed).
  * Checkpoints behind the log's last record are left out, and with a warning those behind a missing file;
  * *out is malloc'ed. A bad file: RV_EDAMAGED, named. */
 int ckpt_load_all(struct ckpt_store *s, const struct trace *t, struct exec_point last,

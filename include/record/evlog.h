@@ -55,10 +55,19 @@ int evlog_writer_create(struct evlog_writer **out, const char *path, struct trac
 /* vCPU thread. Copies. Blocks only while 64 MiB wait for the disk. Returns 0 or the writer thread's
  * sticky error (RV_ENOSPC, RV_EIO): what was written before stays valid. */
 int evlog_writer_append(struct evlog_writer *w, const struct evlog_record *r);
+/*
+ * vCPU thread: what is appended from here on goes to a new segment. *cut names the cut for
+ * evlog_writer_cut_wait() (another thread may call it), which waits until it is made and gives the number of
+ * that segment. One cut at a time.
+ */
+int evlog_writer_cut(struct evlog_writer *w, uint64_t *cut);
+int evlog_writer_cut_wait(struct evlog_writer *w, uint64_t cut, uint32_t *segment);
+/* One thread, any: the segments before this one are removed. */
+void evlog_writer_drop(struct evlog_writer *w, uint32_t segment);
 int evlog_writer_status(struct evlog_writer *w); /* 0 or the sticky error; cheap, any thread */
 /* Writes what is left and the end chunk (unless in error), syncs, joins the thread. */
 int evlog_writer_finish(struct evlog_writer *w, struct rv_err *err);
-uint64_t evlog_writer_bytes(const struct evlog_writer *w); /* written to log segments so far */
+uint64_t evlog_writer_bytes(const struct evlog_writer *w); /* of the log segments there are */
 void evlog_writer_destroy(struct evlog_writer *w); /* without finish: the trace stays incomplete */
 
 /* ---- reading ---- */
@@ -69,6 +78,7 @@ struct evlog_info {
 	uint64_t records;
 	uint64_t count[128];  /* records by kind */
 	struct exec_point last; /* of the last record */
+	struct trace_start start; /* where the kept history begins */
 };
 /* Scans all segments: RV_EDAMAGED (err names file and chunk) for damage, a torn tail is cut off. */
 int evlog_reader_open(struct evlog_reader **out, const struct trace *t, struct rv_err *err);

@@ -53,6 +53,14 @@ struct trace_manifest {
 	struct digest128 kernel_digest, initrd_digest;
 	uint64_t kernel_len, initrd_len; /* initrd_len 0: none */
 };
+/* Where the history that a trace holds begins: power-on, or a checkpoint of a flight recording whose past was
+ * dropped. */
+struct trace_start {
+	bool from_ckpt;
+	uint32_t segment; /* the log's first */
+	uint32_t ckpt;    /* number of the checkpoint's file */
+	struct exec_point at;
+};
 void trace_manifest_fini(struct trace_manifest *m);
 
 /* A trace opened for reading: manifest, guest files (mapped), nothing of the log yet. */
@@ -67,6 +75,8 @@ int trace_disk_before_path(const char *trace_path, unsigned disk, char out[TRACE
 const struct trace_manifest *trace_manifest(const struct trace *t);
 const void *trace_kernel(const struct trace *t); /* borrowed, manifest's length */
 const void *trace_initrd(const struct trace *t); /* NULL: none */
+/* RV_EDAMAGED: the log has no begin that a checkpoint leads to. */
+int trace_find_start(const struct trace *t, struct trace_start *out, struct rv_err *err);
 /* RV_ENOTSUP with a message if this program cannot honour the manifest (model, semantics, profile). */
 int trace_check_supported(const struct trace *t, struct rv_err *err);
 

@@ -10,6 +10,9 @@ struct replayer;
 /* show: where output goes as it is replayed; NULL: nowhere. Borrows reader and show. */
 int replayer_create(struct replayer **out, struct evlog_reader *reader, struct output *show);
 void replayer_destroy(struct replayer *r);
+/* The replay begins at a checkpoint: what had been sent there. */
+struct output_digest;
+void replayer_resume(struct replayer *r, const struct output_digest *sent, icount_t icount);
 struct nondet *replayer_nondet(struct replayer *r);
 struct output *replayer_output(struct replayer *r);
 /* machine_limits.mark: compares with the log's next digest record. */

@@ -117,7 +117,7 @@ static void fuzz_log(const uint8_t *data, size_t size)
 	fix_crcs(copy, size - 1);
 	if (fd_write_all(fd[0], copy, cut) || fd_write_all(fd[1], copy + cut, size - 1 - cut))
 		abort();
-	evlog_scan_init(&s, "fuzz", fuzz_id);
+	evlog_scan_init(&s, "fuzz", fuzz_id, &(struct trace_start){ .from_ckpt = false });
 	rc = evlog_scan_segment(&s, 0, fd[0], cut, &err);
 	if (rc == RV_OK)
 		rc = evlog_scan_segment(&s, data[0] == 7 ? 2 : 1, fd[1], size - 1 - cut, &err);

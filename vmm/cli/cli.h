@@ -23,7 +23,8 @@ struct cli_command {
 	int (*main)(const struct cli_command *self, int argc, char **argv);
 };
 
-extern const struct cli_command cmd_run, cmd_record, cmd_replay, cmd_verify, cmd_info, cmd_dump, cmd_debug;
+extern const struct cli_command cmd_run, cmd_record, cmd_replay, cmd_verify, cmd_info, cmd_dump, cmd_debug,
+	cmd_ctl;
 
 /* Prints "retrovisor: TEXT" on stderr (control bytes escaped) and returns the exit status of err->code. */
 int cli_fail(const struct rv_err *err);

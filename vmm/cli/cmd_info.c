@@ -129,6 +129,8 @@ static void print_json(const struct trace *t, const struct evlog_info *info, con
 		digest_hex(sum->end.final.output, hex);
 		printf("\"output_digest\": \"%s\", ", hex);
 	}
+	printf("\"from\": {\"icount\": %" PRIu64 ", \"checkpoint\": %s}, ", info->start.at.icount,
+	       info->start.from_ckpt ? "true" : "false");
 	printf("\"engine\": ");
 	text_print_json(stdout, m->engine);
 	printf(", \"cpu_model\": ");
@@ -146,7 +148,8 @@ static void print_json(const struct trace *t, const struct evlog_info *info, con
 	comma = ", ";
 	ND_KIND_LIST(PRINT_EVENTS)
 #undef PRINT_EVENTS
-	printf("}, \"digests\": %" PRIu64 ", \"complete\": %s, \"end\": ", info->count[EVLOG_DIGEST],
+	printf("}, \"marks\": %" PRIu64, info->count[EVLOG_MARK]);
+	printf(", \"digests\": %" PRIu64 ", \"complete\": %s, \"end\": ", info->count[EVLOG_DIGEST],
 	       info->complete ? "true" : "false");
 	text_print_json(stdout, end_text(sum));
 	if (sum->have_end && sum->end.end == MACHINE_END_DEBUG_EXIT)
@@ -206,6 +209,9 @@ static void print_human(const struct trace *t, const struct evlog_info *info, co
 	printf("%-14s %s\n", "end", end_text(sum));
 	if (sum->have_end && sum->end.end == MACHINE_END_DEBUG_EXIT)
 		printf("%-14s %" PRIu32 "\n", "exit code", sum->end.code);
+	if (info->start.from_ckpt)
+		printf("%-14s icount %" PRIu64 ", at a checkpoint: what was before is dropped\n", "begins",
+		       info->start.at.icount);
 	printf("%-14s %" PRIu64 "\n", "icount", sum->last.icount);
 	printf("%-14s %" PRIu64 ".%09" PRIu64 " s\n", "virtual time", sum->vns / 1000000000,
 	       sum->vns % 1000000000);
@@ -217,7 +223,7 @@ static void print_human(const struct trace *t, const struct evlog_info *info, co
 #define PRINT_EVENTS(name, number, text) printf("%s %" PRIu64 ", ", text, info->count[number]);
 	ND_KIND_LIST(PRINT_EVENTS)
 #undef PRINT_EVENTS
-	printf("digests %" PRIu64 "\n", info->count[EVLOG_DIGEST]);
+	printf("digests %" PRIu64 ", marks %" PRIu64 "\n", info->count[EVLOG_DIGEST], info->count[EVLOG_MARK]);
 	printf("%-14s %" PRIu64 " bytes\n", "log", info->log_bytes);
 	printf("%-14s %u\n", "checkpoints", count_checkpoints(trace_path(t)));
 	printf("%-14s ", "memory");

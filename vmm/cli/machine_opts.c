@@ -17,7 +17,7 @@ enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_MEMORY, OPT_CPUS, OPT_SERIAL, OPT_ENGINE, OPT_CLOCK,
 	OPT_DILATION, OPT_SEED, OPT_MAX_ICOUNT, OPT_STATS, OPT_DATE, OPT_CATCH_UP, OPT_SYNC,
 	OPT_NO_REBOOT, OPT_SANDBOX, OPT_GDB, OPT_GDB_WAIT, OPT_CHECKPOINT_EVERY, OPT_DISK, OPT_NET,
-	OPT_HVC, OPT_CHAOS
+	OPT_HVC, OPT_CHAOS, OPT_KEEP, OPT_CTL, OPT_ON_PANIC
 };
 
 const struct opt_spec machine_opt_specs[] = {
@@ -47,6 +47,9 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "gdb-wait", 0, NULL, OPT_GDB_WAIT, "do not start before a debugger has come" },
 	{ "checkpoint-every", 0, "SECONDS", OPT_CHECKPOINT_EVERY,
 	  "record: checkpoints for time travel (default: 1; 0: none)" },
+	{ "keep", 0, "TIME|SIZE", OPT_KEEP, "record: only the last 10m (s, m, h) or 2GiB; older history is dropped" },
+	{ "ctl", 0, "SOCKET", OPT_CTL, "take commands on this unix socket, see 'retrovisor help ctl'" },
+	{ "on-panic", 0, "go-on|stop", OPT_ON_PANIC, "when the guest's kernel panics (default: go-on)" },
 	{ "stats", 0, NULL, OPT_STATS, "print one JSON line on stderr at the end" },
 };
 const size_t machine_opt_nspecs = RV_ARRAY_LEN(machine_opt_specs);
@@ -150,6 +153,19 @@ static int set_console(const char **out, const char *option, const char *value, 
 	return 0;
 }
 
+#define KEEP_BYTES_MIN (64ull << 20)
+
+static int set_keep(struct machine_opts *o, const char *value, struct rv_err *err)
+{
+	o->keep_ns = o->keep_bytes = 0;
+	if (!parse_duration(value, &o->keep_ns) && !parse_size(value, &o->keep_bytes))
+		return rv_err_set(err, RV_EUSAGE,
+				  "--keep=%.80s: use a time (90s, 10m, 2h) or a size (500M, 2GiB)", value);
+	if (!o->keep_ns && o->keep_bytes < KEEP_BYTES_MIN)
+		return rv_err_set(err, RV_EUSAGE, "--keep=%.80s: must be a second, or 64M, or more", value);
+	return 0;
+}
+
 static int set_chaos(struct machine_opts *o, const char *value, struct rv_err *err)
 {
 	if (value && (!parse_u64(value, &o->chaos) || o->chaos == 0))
@@ -186,6 +202,16 @@ int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_er
 		return device_opts_disk(&o->devices, value, err);
 	case OPT_NET:
 		return device_opts_net(&o->devices, value, err);
+	case OPT_KEEP:
+		return set_keep(o, value, err);
+	case OPT_CTL:
+		o->ctl = value;
+		return 0;
+	case OPT_ON_PANIC:
+		if (strcmp(value, "stop") != 0 && strcmp(value, "go-on") != 0)
+			return rv_err_set(err, RV_EUSAGE, "--on-panic=%.80s: use go-on or stop", value);
+		o->on_panic_stop = !strcmp(value, "stop");
+		return 0;
 	case OPT_CHAOS:
 		return set_chaos(o, value, err);
 	case OPT_ENGINE:
@@ -256,6 +282,12 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
 	if (o->gdb_wait && !o->gdb)
 		return rv_err_set(err, RV_EUSAGE, "--gdb-wait: needs --gdb=ADDR");
+	if ((o->keep_ns || o->keep_bytes) && strcmp(command, "record") != 0)
+		return rv_err_set(err, RV_EUSAGE, "--keep: only record has something to keep");
+	if ((o->keep_ns || o->keep_bytes) && !o->checkpoint_every)
+		return rv_err_set(err, RV_EUSAGE, "--keep: needs checkpoints; leave out --checkpoint-every=0");
+	if (o->gdb && (o->ctl || o->keep_ns || o->keep_bytes))
+		return rv_err_set(err, RV_EUSAGE, "--gdb: does not go with --ctl or --keep");
 	if (o->gdb && !(o->engine->caps & ENGINE_CAP_BREAK))
 		return rv_err_set(err, RV_EUSAGE, "--gdb: needs --engine=exact");
 	if (!(o->engine->caps & ENGINE_CAP_EXACT)) {

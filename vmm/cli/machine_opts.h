@@ -35,6 +35,10 @@ struct machine_opts {
 	const char *gdb;           /* NULL: no debugger */
 	bool gdb_wait;             /* no step before the first debugger has come */
 	uint64_t checkpoint_every; /* ns of host time; 0: none */
+	/* record: a flight recording keeps so much, in ns of host time or bytes; both 0: everything */
+	uint64_t keep_ns, keep_bytes;
+	const char *ctl;           /* socket; NULL: none */
+	bool on_panic_stop;
 };
 
 extern const struct opt_spec machine_opt_specs[];

@@ -47,6 +47,19 @@ bool parse_u64(const char *text, uint64_t *out)
 	return true;
 }
 
+bool parse_duration(const char *text, uint64_t *ns)
+{
+	uint64_t v, unit;
+
+	if (!take_number(&text, 10, &v) || !*text || text[1])
+		return false;
+	unit = *text == 's' ? 1 : *text == 'm' ? 60 : *text == 'h' ? 3600 : 0;
+	if (!unit || !v || v > 1000000000u / unit)
+		return false;
+	*ns = v * unit * 1000000000u;
+	return true;
+}
+
 bool parse_size(const char *text, uint64_t *out)
 {
 	static const char units[] = "KMGT";

@@ -142,6 +142,11 @@ static const int net_calls[] = {
 	SCMP_SYS(shutdown), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(time), SCMP_SYS(sysinfo),
 };
 
+static const int ctl_calls[] = {
+	SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(getsockopt), SCMP_SYS(geteuid),
+	SCMP_SYS(unlink),
+};
+
 /* Terminal modes, never TIOCSTI (input for the shell) or anything else that ioctl() can do. */
 static const unsigned long allowed_ioctls[] = { TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ };
 
@@ -217,6 +222,8 @@ int sandbox_enter(enum sandbox_profile profile, unsigned flags, struct rv_err *e
 	}
 	if (!rc)
 		rc = add_conditional(ctx, profile);
+	for (size_t i = 0; i < RV_ARRAY_LEN(ctl_calls) && !rc && (flags & SANDBOX_CTL); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, ctl_calls[i], 0);
 	if (!rc && (flags & SANDBOX_NET))
 		rc = add_net(ctx);
 	if (!rc)

@@ -13,6 +13,9 @@ static void (*volatile stop_fn)(void *ctx);
 static void *volatile stop_ctx;
 static volatile sig_atomic_t stop_seen;
 
+static void (*volatile mark_fn)(void *ctx);
+static void *volatile mark_ctx;
+
 static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
 static const int fatal_signals[] = { SIGQUIT, SIGILL, SIGABRT, SIGFPE, SIGSEGV, SIGBUS, SIGSYS };
 
@@ -29,6 +32,15 @@ static void on_stop(int sig)
 	/* Asked twice, or nothing to stop gently: die of this signal, as the shell expects. */
 	signal(sig, SIG_DFL);
 	raise(sig);
+}
+
+static void on_mark(int sig)
+{
+	void (*fn)(void *) = mark_fn;
+
+	(void)sig;
+	if (fn)
+		fn(mark_ctx);
 }
 
 static void on_fatal(int sig)
@@ -57,6 +69,8 @@ void signals_install(void)
 			continue;
 		sigaction(stop_signals[i], &sa, NULL);
 	}
+	sa.sa_handler = on_mark;
+	sigaction(SIGUSR1, &sa, NULL);
 	sa.sa_flags = SA_ONSTACK | (int)SA_RESETHAND;
 	sa.sa_handler = on_fatal;
 	for (size_t i = 0; i < RV_ARRAY_LEN(fatal_signals); i++)
@@ -70,6 +84,13 @@ void signals_set_stop(void (*stop)(void *ctx), void *ctx)
 	stop_seen = 0;
 	stop_ctx = ctx;
 	stop_fn = stop;
+}
+
+void signals_set_mark(void (*mark)(void *ctx), void *ctx)
+{
+	mark_fn = NULL;
+	mark_ctx = ctx;
+	mark_fn = mark;
 }
 
 int signals_stop_seen(void)

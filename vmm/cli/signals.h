@@ -11,6 +11,8 @@
 void signals_install(void);
 /* While set, stop() is called from the handler (async-signal-safe); NULL: the default action again. */
 void signals_set_stop(void (*stop)(void *ctx), void *ctx);
+/* While set, SIGUSR1 calls mark() from the handler; NULL: it is ignored. */
+void signals_set_mark(void (*mark)(void *ctx), void *ctx);
 /* True if a stop signal came since signals_set_stop(). */
 int signals_stop_seen(void);
 

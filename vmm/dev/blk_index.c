@@ -54,3 +54,17 @@ void blk_index_extents(const struct blk_index *x, uint64_t block, uint32_t n, ui
 		*last = (struct disk_extent){ .place = e.place, .block = where, .at = at + i, .nblocks = 1 };
 	}
 }
+
+void blk_index_used(const struct blk_index *x, uint8_t *bits, uint64_t n)
+{
+	uint64_t pages = blk_index_pages(x->blocks);
+	for (uint64_t p = 0; p < pages; p++) {
+		if (!mem_page_epoch(x->mem, x->page + p))
+			continue; /* never written */
+		for (uint64_t i = 0; i < ENTRIES_PER_PAGE; i++) {
+			uint64_t word = le64_get(mem_page_host(x->mem, x->page + p) + i * ENTRY);
+			if (word >= WORD_LOG && word - WORD_LOG < n)
+				bits[(word - WORD_LOG) / 8] |= (uint8_t)(1u << (word - WORD_LOG) % 8);
+		}
+	}
+}

@@ -29,5 +29,7 @@ void blk_index_set(const struct blk_index *x, uint64_t block, const struct blk_e
  * DISK_EXTENTS in all, which n keeps. */
 void blk_index_extents(const struct blk_index *x, uint64_t block, uint32_t n, uint32_t at,
 		       struct disk_io *io);
+/* Sets the bits of the log's blocks below n that an entry refers to. */
+void blk_index_used(const struct blk_index *x, uint8_t *bits, uint64_t n);
 
 #endif

@@ -277,6 +277,14 @@ uint64_t virtio_blk_log_blocks(const struct virtio_blk *b)
 	return b->log_next;
 }
 
+void virtio_blk_log_used(const struct virtio_blk *b, uint8_t *bits, uint64_t *n)
+{
+	blk_index_used(&b->index, bits, *n);
+	for (unsigned i = 0; i < DISK_TAGS; i++)
+		if (b->req[i].state == BLK_STARTED && b->req[i].op == DISK_WRITE && b->req[i].log < *n)
+			*n = b->req[i].log;
+}
+
 int virtio_blk_create(struct virtio_blk **out, struct device *dev, const struct virtio_wiring *w,
 		      const struct virtio_blk_cfg *cfg)
 {

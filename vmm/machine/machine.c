@@ -200,6 +200,11 @@ uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk)
 	return virtio_blk_log_blocks(m->board.disk[disk]);
 }
 
+void machine_disk_log_used(const struct machine *m, unsigned disk, uint8_t *bits, uint64_t *n)
+{
+	virtio_blk_log_used(m->board.disk[disk], bits, n);
+}
+
 void machine_restart_io(struct machine *m)
 {
 	for (unsigned i = 0; i < m->board.ndisks; i++)

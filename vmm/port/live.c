@@ -41,6 +41,7 @@ struct live {
 	struct live_source source[LIVE_SOURCES];
 	atomic_bool stop;
 	bool stop_told;
+	atomic_bool interrupt;
 
 	pthread_mutex_t lock;
 	struct live_inbox {
@@ -271,7 +272,8 @@ static int live_next_halted(struct live *l, const struct nd_query *q, struct nd_
 		}
 		if (q->deadline != VNS_NEVER && (!waits || now >= due))
 			break;
-		if (l->halt_poll && l->halt_poll(l->halt_poll_ctx)) {
+		if (atomic_exchange(&l->interrupt, false) ||
+		    (l->halt_poll && l->halt_poll(l->halt_poll_ctx))) {
 			l->idle += l->mono_last - entered;
 			return RV_EINTR;
 		}
@@ -389,6 +391,12 @@ size_t live_console_input(struct live *l, unsigned instance, const void *data, s
 	if (n)
 		live_wake(l);
 	return n;
+}
+
+void live_interrupt(struct live *l)
+{
+	atomic_store(&l->interrupt, true);
+	live_wake(l);
 }
 
 void live_stop(struct live *l)

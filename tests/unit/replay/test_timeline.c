@@ -210,7 +210,7 @@ static void test_lost(void **state)
 	struct line l;
 	(void)state;
 	line_make(&l, ckpt_guest, (size_t)(ckpt_guest_end - ckpt_guest), NULL, 30000);
-	if (ckpt_writer_create(&w, l.path, trace_manifest(l.trace), m, &err))
+	if (ckpt_writer_create(&w, l.path, trace_manifest(l.trace), m, &(struct ckpt_writer_cfg){ .sync = NULL }, &err))
 		fail_msg("%s", err.text);
 	for (unsigned i = 0; i < 2; i++) {
 		ckpt_run(m, &ports, 10000);

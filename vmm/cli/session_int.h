@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside a session: session.c has what all share and the replay, session_live.c run and record. */
+#ifndef RV_CLI_SESSION_INT_H
+#define RV_CLI_SESSION_INT_H
+
+#include <stdatomic.h>
+
+#include "ctl.h"
+#include "files.h"
+#include "gdbstub/gdbstub.h"
+#include "host_devices.h"
+#include "live_target.h"
+#include "progress.h"
+#include "record/ckpt.h"
+#include "record/recorder.h"
+#include "record_keep.h"
+#include "replay/replay.h"
+#include "session.h"
+#include "stats.h"
+
+/*
+ * The ports the machine is built with. They only pass on, to ports that are
+ * chosen later: the machine must exist (its kernel checked) before the trace
+ * that the recorder writes to may.
+ */
+struct gate {
+	struct nondet nondet;
+	struct nondet *to_nondet;
+};
+struct gate_out {
+	struct output output;
+	struct output *to_output;
+};
+
+struct session {
+	struct gate gate;
+	struct gate_out gate_out;
+	struct live *live;
+	struct host_devices host;
+	struct machine *machine;
+	struct machine_limits limits;
+	struct stats stats;
+	struct progress progress;
+	struct jit_opts jit;
+	/* run and record under a debugger */
+	struct live_target *target;
+	struct gdbstub *stub;
+	bool gdb_wait;
+	struct file_data kernel, initrd; /* live: a guest that resets boots from them again */
+	/* record */
+	char *trace_path;
+	struct evlog_writer *log;
+	struct recorder *recorder;
+	uint64_t log_bytes;
+	struct ckpt_writer *ckpts; /* NULL: none are made, or making them failed */
+	uint64_t ckpt_every, ckpt_next; /* ns of host time */
+	struct record_keep *keep;  /* NULL: not a flight recording */
+	bool ckpt_wanted;          /* at the next first position of an icount, whatever the time */
+	bool on_panic_stop;
+	icount_t max_icount;       /* the run's own limit; limits.icount may be nearer for a checkpoint */
+	/* run and record: what other threads and signals ask of the vCPU thread, enum session_ask bits */
+	atomic_uint asked;
+	struct ctl *ctl;
+	/* replay */
+	struct trace *trace;
+	struct evlog_reader *reader;
+	struct replayer *replayer;
+	struct base_digests *bases;
+	icount_t until;
+};
+
+
+struct session *session_new(void); /* NULL: out of memory */
+
+/* ---- session_live.c ---- */
+
+/* What may be asked of the vCPU thread; it looks between two stretches of machine_run(). */
+enum session_ask { ASK_MARK = 1, ASK_CKPT = 2, ASK_CTL = 4 };
+void session_ask(struct session *s, enum session_ask what); /* any thread, signal handlers */
+void session_stop_live(void *ctx);                          /* the same; ctx is the session */
+int session_run_live(struct session *s, struct machine_result *result);
+/* Closes the books of a recording. rc: what the run gave. */
+int session_finish_record(struct session *s, int rc, const struct machine_result *result, struct rv_err *err);
+int session_live_failed(const struct session *s, int rc, struct rv_err *err);
+
+#endif
