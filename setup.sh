@@ -23,10 +23,13 @@ packages=(
 	libseccomp-dev      # the system call filter
 	libcmocka-dev       # unit tests
 	clang-14 libclang-rt-14-dev # second compiler, libFuzzer
+	libslirp-dev        # user-mode networking
+	libarchive-dev      # packed traces
 	libglib2.0-dev      # what libslirp's pkg-config file asks for
 	busybox-static cpio gzip xz-utils zstd # the test guests' userland and its initramfs
 	bsdutils            # script(1): a terminal for tests
-	stress-ng           # a busy host for tests
+	stress-ng bc         # a busy host, and sums, for tests
+	chromium            # the timeline page, seen in a browser
 	mmdebstrap e2fsprogs openssl # the Debian server that tests record
 	apache2-utils redis-tools postgresql-client-15 curl iperf3 python3 # and its clients
 	gdb

@@ -78,6 +78,23 @@ expect 2 "mtu= must be" run --kernel=text --net=user,mtu=9
 expect 2 "use user, tap:NAME or none" run --kernel=text --net=mtu=1500
 expect 2 "the serial port is there" run --kernel=text --hvc=stdio
 expect 2 "--chaos=0" run --kernel=text --chaos=0
+expect 2 "--keep: only record" run --kernel=text --keep=10m
+for keep in soon 10 0s 1M 5x -1; do
+	expect 2 "--keep=$keep" record -o t --kernel=text --keep=$keep
+done
+expect 2 "--keep: needs checkpoints" record -o t --kernel=text --keep=10m --checkpoint-every=0
+expect 2 "--gdb: does not go with --ctl" run --kernel=text --gdb=unix:g --ctl=c
+expect 2 "--on-panic=run" run --kernel=text --on-panic=run
+expect 1 "--ctl=text: in use, or another file" run --kernel=text --ctl=text
+expect 2 "ctl: use ctl SOCKET COMMAND" ctl text
+expect 1 "nowhere" ctl nowhere stats
+expect 1 "text" ctl text stats
+expect 2 "export: what?" export directory
+expect 1 "not a trace" export directory --console=f1
+expect 1 "not a trace" pack directory f2
+expect 2 "FILE is missing" pack directory
+expect 1 "nowhere" unpack nowhere u
+expect 4 "text" unpack text u
 expect 2 "--base=x: use --base=OLD=NEW" replay directory --base=x
 expect 2 "unknown option --gbd" replay directory --gbd=1234
 expect 1 "not a trace" replay directory --gdb=1234

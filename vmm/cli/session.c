@@ -12,7 +12,15 @@
 
 static int gate_next(struct nondet *nd, const struct nd_query *query, struct nd_event *ev)
 {
-	return nondet_next(((struct gate *)nd)->to_nondet, query, ev);
+	struct session *s = (struct session *)nd; /* the gate is the first member */
+	int rc;
+
+	if (s->tap.ctx)
+		s->tap.question(s->tap.ctx, query);
+	rc = nondet_next(s->gate.to_nondet, query, ev);
+	if (rc > 0 && s->tap.ctx)
+		s->tap.event(s->tap.ctx, query, ev);
+	return rc;
 }
 
 static icount_t gate_horizon(struct nondet *nd, icount_t icount)
@@ -23,7 +31,11 @@ static icount_t gate_horizon(struct nondet *nd, icount_t icount)
 static void gate_emit(struct output *out, icount_t icount, enum out_kind kind, unsigned instance,
 		      const void *data, size_t len)
 {
-	output_emit(((struct gate_out *)out)->to_output, icount, kind, instance, data, len);
+	struct session *s = (struct session *)((char *)out - offsetof(struct session, gate_out));
+
+	output_emit(s->gate_out.to_output, icount, kind, instance, data, len);
+	if (s->tap.ctx)
+		s->tap.output(s->tap.ctx, machine_vns(s->machine), kind, instance, data, len);
 }
 
 static const struct nondet_ops gate_nondet_ops = { .next = gate_next, .horizon = gate_horizon };
@@ -55,6 +67,8 @@ static int replay_mark(void *ctx, struct machine *m)
 	struct session *s = ctx;
 
 	progress_update(&s->progress, machine_icount(m));
+	if (s->tap.ctx)
+		s->tap.mark(s->tap.ctx, m);
 	return replayer_mark(s->replayer, m);
 }
 
@@ -73,7 +87,7 @@ static int replay_backends(struct session *s, const struct session_replay_cfg *c
 	    (rc = host_devices_start(&s->host, cfg->trace_path, err)) ||
 	    (rc = base_digests_create(&s->bases, s->reader, err)))
 		return rc;
-	rc = replayer_create(&s->replayer, s->reader, cfg->also ? cfg->also : &s->host.output);
+	rc = replayer_create(&s->replayer, s->reader, &s->host.output);
 	if (rc)
 		return rv_err_set(err, rc, "%s: cannot make the replayer: %s", cfg->trace_path,
 				  rv_status_text(rc));
@@ -128,6 +142,8 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 	if (!s)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	s->jit = cfg->jit;
+	if (cfg->tap)
+		s->tap = *cfg->tap;
 	/* Of a trace, which is hostile, only the manifest is read outside the fence: it names the disks'
 	 * bases. The terminal for the console is not among what may be opened; its descriptor is used as
 	 * it is. */
@@ -280,7 +296,20 @@ uint64_t session_digests_checked(const struct session *s)
 	return replayer_digests_checked(s->replayer);
 }
 
+static void count_one(void *ctx, const struct ckpt_info *info)
+{
+	(void)info;
+	++*(uint64_t *)ctx;
+}
+
 int session_check_checkpoints(struct session *s, uint64_t *n, struct rv_err *err)
+{
+	*n = 0;
+	return session_each_checkpoint(s, count_one, n, err);
+}
+
+int session_each_checkpoint(struct session *s, void (*fn)(void *ctx, const struct ckpt_info *info), void *ctx,
+			    struct rv_err *err)
 {
 	struct ckpt_store *store;
 	struct ckpt **list = NULL;
@@ -290,11 +319,12 @@ int session_check_checkpoints(struct session *s, uint64_t *n, struct rv_err *err
 	if (rc)
 		return rv_err_set(err, rc, "out of memory for checkpoints");
 	rc = ckpt_load_all(store, s->trace, evlog_reader_info(s->reader)->last, &list, &count, err);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		fn(ctx, ckpt_info(list[i]));
 		ckpt_release(store, list[i]);
+	}
 	free(list);
 	ckpt_store_destroy(store);
-	*n = count;
 	return rc;
 }
 

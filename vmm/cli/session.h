@@ -27,12 +27,21 @@ struct session;
 int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
 		      struct rv_err *err);
 
+/* Looks on at a replay: questions to the inbound port, the events that answer them, outputs, digests. */
+struct session_tap {
+	void (*question)(void *ctx, const struct nd_query *q);
+	void (*event)(void *ctx, const struct nd_query *q, const struct nd_event *ev);
+	void (*output)(void *ctx, vns_t vns, enum out_kind kind, unsigned instance, const void *data, size_t len);
+	void (*mark)(void *ctx, struct machine *m);
+	void *ctx;
+};
+
 struct session_replay_cfg {
 	const char *trace_path;
 	enum sandbox_profile profile;
 	bool show;       /* console on stdout */
 	icount_t until;  /* ICOUNT_MAX: to the end */
-	struct output *also; /* where output goes instead of the console; NULL: the console */
+	const struct session_tap *tap; /* who looks on; copied; NULL: nobody */
 	struct jit_opts jit;
 	struct base_opts bases;
 	bool progress;   /* a progress line may be shown */
@@ -56,6 +65,10 @@ const struct evlog_info *session_log_info(const struct session *s);
 uint64_t session_digests_checked(const struct session *s);
 /* Reads all recorded checkpoints: RV_EDAMAGED names a bad one. */
 int session_check_checkpoints(struct session *s, uint64_t *n, struct rv_err *err);
+/* The same, and fn is told of each. */
+struct ckpt_info;
+int session_each_checkpoint(struct session *s, void (*fn)(void *ctx, const struct ckpt_info *info), void *ctx,
+			    struct rv_err *err);
 /* After RV_EDIVERGED: several lines for a person; "" if there is nothing to say. */
 const char *session_divergence(const struct session *s);
 

@@ -33,7 +33,8 @@ struct gate_out {
 };
 
 struct session {
-	struct gate gate;
+	struct gate gate; /* first: gate_next() knows */
+	struct session_tap tap; /* ctx NULL: nobody looks on */
 	struct gate_out gate_out;
 	struct live *live;
 	struct host_devices host;
