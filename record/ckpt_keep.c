@@ -115,6 +115,8 @@ void ckpt_keep_published(struct ckpt_keep *k, uint32_t number, uint64_t bytes, b
 	if (!full)
 		k->since_full += bytes;
 	pthread_mutex_unlock(&k->lock);
+	if (c->begin_here && number == 0 && k->n > 1)
+		drop_oldest(k);
 	while (k->n > 1 && ((c->keep_ns && host_ns() - k->gen[1].ns >= c->keep_ns) ||
 			    (c->keep_bytes && total_bytes(k) > c->keep_bytes)))
 		drop_oldest(k);

@@ -372,7 +372,8 @@ int ckpt_writer_take(struct ckpt_writer *w, const struct output_digest *extra)
 	b = batch_get(w);
 	b->cut = 0;
 	if (w->keep && ckpt_keep_full_due(w->keep)) {
-		rc = evlog_writer_cut(w->cfg.log, &b->cut);
+		const struct exec_point at = { machine_icount(w->machine), machine_seq(w->machine) };
+		rc = evlog_writer_cut(w->cfg.log, at, &b->cut);
 		if (rc != RV_OK)
 			return rc;
 		w->cfg.full_taken(w->cfg.ctx, w->number);
@@ -453,7 +454,7 @@ int ckpt_writer_create(struct ckpt_writer **out, const char *trace_path,
 	w->stored = calloc(1u << STORED_BITS, sizeof(*w->stored));
 	if (!w->page_key || !w->stored)
 		goto no_memory;
-	if (cfg->keep_ns || cfg->keep_bytes) {
+	if (cfg->keep_ns || cfg->keep_bytes || cfg->begin_here) {
 		w->page_at = calloc(w->npages, sizeof(*w->page_at));
 		if (!w->page_at || ckpt_keep_create(&w->keep, cfg, w->dir_fd) != RV_OK)
 			goto no_memory;

@@ -27,7 +27,8 @@
 
 struct queued {
 	struct evlog_batch batch;
-	bool cut;          /* a new segment begins before this batch, which may be empty */
+	bool cut;          /* a new segment begins before this batch, which is empty */
+	struct exec_point cut_at;
 	uint64_t cost;     /* bytes of memory, while in the queue */
 	int64_t opened_ns; /* host time of its first record */
 	struct queued *next;
@@ -273,8 +274,10 @@ static void *writer_main(void *arg)
 		enum stop stop = w->stop;
 		pthread_mutex_unlock(&w->lock);
 		/* After an error nothing more is written, so that what is there stays valid. */
-		if (q && q->cut && error == RV_OK)
+		if (q && q->cut && error == RV_OK) {
 			rc = writer_next_segment(w);
+			w->position = q->cut_at;
+		}
 		if (q && q->batch.n && error == RV_OK && rc == RV_OK)
 			rc = writer_chunk(w, &q->batch, 0);
 		drained = !q && stop != STOP_NO;
@@ -399,15 +402,18 @@ int evlog_writer_append(struct evlog_writer *w, const struct evlog_record *r)
 	return rc;
 }
 
-int evlog_writer_cut(struct evlog_writer *w, uint64_t *cut)
+int evlog_writer_cut(struct evlog_writer *w, struct exec_point at, uint64_t *cut)
 {
 	int rc = atomic_load(&w->error);
+	if (rc == RV_OK && !exec_point_not_before(at, w->last))
+		return RV_EINVAL;
 	pthread_mutex_lock(&w->lock);
 	/* What is open belongs before the cut; the batch with the cut goes its way at once, empty. */
 	if (rc == RV_OK && w->open->batch.n && !close_open_locked(w))
 		rc = RV_ENOMEM;
 	if (rc == RV_OK) {
 		w->open->cut = true;
+		w->open->cut_at = w->last = at;
 		if (close_open_locked(w)) {
 			*cut = ++w->cuts;
 		} else {

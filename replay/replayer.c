@@ -369,10 +369,11 @@ int replayer_mark(void *replayer, struct machine *m)
 	if (r->marks++ && r->last_mark == icount)
 		return RV_OK;
 	r->last_mark = icount;
-	/* The digest of a kept history's first position went with what came before it. */
-	if (r->info.start.from_ckpt && icount == r->info.start.at.icount)
-		return RV_OK;
 	rc = replayer_peek(r);
+	/* The digest of a kept history's first position may have gone with what came before it. */
+	if (r->info.start.from_ckpt && icount == r->info.start.at.icount &&
+	    (rc == 0 || (rc > 0 && (r->ahead.kind != EVLOG_DIGEST || r->ahead.at.icount != icount))))
+		return RV_OK;
 	if (rc < 0)
 		return rc;
 	if (rc == 0)

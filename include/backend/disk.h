@@ -52,6 +52,10 @@ int disk_file_sync(struct disk_file *d);
 /* Any thread: blocks [from, from + n) of the block log are referred to by nothing any more: gives their
  * space back to the host (a flight recording drops its past). */
 void disk_file_forget(struct disk_file *d, uint64_t from, uint64_t n);
+/* vCPU thread, between two runs: the block log, holes and all, into a new file; or from one, before the first
+ * request. */
+int disk_file_copy_out(struct disk_file *d, const char *path, struct rv_err *err);
+int disk_file_copy_in(struct disk_file *d, const char *path, struct rv_err *err);
 uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */
 
 #endif

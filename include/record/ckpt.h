@@ -51,6 +51,7 @@ struct ckpt_writer_cfg {
 	 * whole trace, exceeded only if two full checkpoints and what lies between them do not fit.
 	 */
 	uint64_t keep_ns, keep_bytes;
+	bool begin_here; /* the history begins with the first checkpoint: what was before is dropped at once */
 	struct evlog_writer *log;
 	uint64_t (*other_bytes)(void *ctx);              /* writer's thread: of the trace, beside log and checkpoints */
 	void (*full_taken)(void *ctx, uint32_t number);  /* vCPU thread: this one is full */

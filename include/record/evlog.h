@@ -56,11 +56,11 @@ int evlog_writer_create(struct evlog_writer **out, const char *path, struct trac
  * sticky error (RV_ENOSPC, RV_EIO): what was written before stays valid. */
 int evlog_writer_append(struct evlog_writer *w, const struct evlog_record *r);
 /*
- * vCPU thread: what is appended from here on goes to a new segment. *cut names the cut for
+ * vCPU thread: what is appended from here on, at `at` or later, goes to a new segment. *cut names the cut for
  * evlog_writer_cut_wait() (another thread may call it), which waits until it is made and gives the number of
  * that segment. One cut at a time.
  */
-int evlog_writer_cut(struct evlog_writer *w, uint64_t *cut);
+int evlog_writer_cut(struct evlog_writer *w, struct exec_point at, uint64_t *cut);
 int evlog_writer_cut_wait(struct evlog_writer *w, uint64_t cut, uint32_t *segment);
 /* One thread, any: the segments before this one are removed. */
 void evlog_writer_drop(struct evlog_writer *w, uint32_t segment);

@@ -24,6 +24,8 @@ int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, 
 		       uint32_t nblocks, const uint8_t *data);
 /* From here on every block counts as not read before: a flight recording that drops its past begins anew. */
 void recorder_base_forget(struct recorder *r);
+/* The recording begins in the middle of a history: what had been sent there. */
+void recorder_resume(struct recorder *r, const struct output_digest *sent);
 /* vCPU thread, between two runs: a point somebody marked here; text is made printable, and cut at 200 bytes. */
 int recorder_note(struct recorder *r, struct machine *m, const char *text);
 /* Appends the end record for this result. */

@@ -407,6 +407,31 @@ void disk_file_forget(struct disk_file *d, uint64_t from, uint64_t n)
 			 (off_t)(n * DISK_BLOCK));
 }
 
+int disk_file_copy_out(struct disk_file *d, const char *path, struct rv_err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int rc = fd < 0 ? rv_status_from_errno(errno) : disk_files_copy(d->files.log, fd);
+	if (rc == RV_OK && fdatasync(fd) < 0)
+		rc = rv_status_from_errno(errno);
+	if (fd >= 0)
+		close(fd);
+	return rc == RV_OK ? RV_OK : rv_err_set(err, rc, "%.300s: %s", path, rv_status_text(rc));
+}
+
+int disk_file_copy_in(struct disk_file *d, const char *path, struct rv_err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	int rc = fd < 0 ? rv_status_from_errno(errno) : RV_OK;
+	if (rc == RV_OK && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		rc = RV_EDAMAGED;
+	if (rc == RV_OK)
+		rc = disk_files_copy(fd, d->files.log);
+	if (fd >= 0)
+		close(fd);
+	return rc == RV_OK ? RV_OK : rv_err_set(err, rc, "%.300s: %s", path, rv_status_text(rc));
+}
+
 uint64_t disk_file_log_bytes(const struct disk_file *d)
 {
 	struct stat st;

@@ -39,6 +39,8 @@ struct disk_files {
 int disk_files_do(struct disk_files *f, struct disk_io *io, uint8_t *edge);
 /* A temporary file without a name. Descriptor or -1. */
 int disk_files_temporary(void);
+/* Contents of one block log into another that is empty; holes stay holes. */
+int disk_files_copy(int from, int to);
 int disk_files_before_load(struct disk_files *f); /* replay: reads the rows; RV_EDAMAGED */
 
 #endif

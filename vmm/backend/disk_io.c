@@ -286,3 +286,33 @@ int disk_files_do(struct disk_files *f, struct disk_io *io, uint8_t *edge)
 	}
 	return RV_EINVAL;
 }
+
+/* ---- whole block logs ---- */
+
+static int copy_range(int from, int to, uint64_t off, uint64_t end)
+{
+	uint8_t buf[16 * DISK_BLOCK];
+	int rc = RV_OK;
+	while (rc == RV_OK && off < end) {
+		size_t want = end - off < sizeof(buf) ? (size_t)(end - off) : sizeof(buf), got;
+		rc = read_at(from, buf, want, off, &got);
+		if (rc == RV_OK && got == 0)
+			break;
+		if (rc == RV_OK)
+			rc = write_at(to, buf, got, off);
+		off += got;
+	}
+	return rc;
+}
+
+int disk_files_copy(int from, int to)
+{
+	off_t end = lseek(from, 0, SEEK_END), at = 0, data;
+	int rc = end < 0 || ftruncate(to, end) < 0 ? RV_EIO : RV_OK;
+	while (rc == RV_OK && at < end && (data = lseek(from, at, SEEK_DATA)) >= 0) {
+		off_t hole = lseek(from, data, SEEK_HOLE);
+		at = hole < 0 ? end : hole;
+		rc = copy_range(from, to, (uint64_t)data, (uint64_t)at);
+	}
+	return rc;
+}

@@ -107,6 +107,8 @@ const struct cli_command cmd_ctl = {
 		"  stats         where it is, how fast, how much was recorded\n"
 		"  mark [TEXT]   record: marks this point in the log, and takes a checkpoint\n"
 		"  checkpoint    record: takes a checkpoint\n"
+		"  save NAME     writes the whole machine into NAME, beside the socket, for resume;\n"
+		"                it goes on afterwards\n"
 		"  stop          ends the run, as SIGTERM does",
 	.main = ctl_main,
 };

@@ -40,7 +40,7 @@ static int summary_read(struct summary *sum, struct evlog_reader *reader, struct
 	struct evlog_record rec;
 	int rc;
 
-	*sum = (struct summary){ 0 };
+	*sum = (struct summary){ .last = evlog_reader_info(reader)->start.at };
 	while ((rc = evlog_reader_next(reader, &rec, err)) > 0) {
 		sum->last = rec.at;
 		if (rec.in_halt)

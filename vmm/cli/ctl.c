@@ -29,6 +29,7 @@ struct ctl {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum slot slot; /* under lock, with what follows */
+	bool replying;  /* a reply is on its way to its client */
 	char line[CTL_LINE_MAX + 1];
 	struct bytes reply;
 };
@@ -173,7 +174,7 @@ static bool command(struct ctl *c, const char *line, struct bytes *reply)
 			continue;
 		break; /* it never began: taken back */
 	}
-	done = c->slot == SLOT_DONE;
+	done = c->replying = c->slot == SLOT_DONE;
 	if (done)
 		bytes_put(reply, c->reply.data, c->reply.len);
 	c->slot = SLOT_EMPTY;
@@ -211,6 +212,10 @@ static void *ctl_main(void *ctx)
 			continue;
 		serve_client(c, fd);
 		close(fd);
+		pthread_mutex_lock(&c->lock);
+		c->replying = false;
+		pthread_cond_broadcast(&c->changed);
+		pthread_mutex_unlock(&c->lock);
 	}
 	return NULL;
 }
@@ -289,6 +294,7 @@ int ctl_start(struct ctl *c, struct rv_err *err)
 void ctl_destroy(struct ctl *c)
 {
 	const uint64_t one = 1;
+	struct timespec until;
 
 	if (!c)
 		return;
@@ -297,6 +303,12 @@ void ctl_destroy(struct ctl *c)
 		if (c->slot == SLOT_WAITS)
 			c->slot = SLOT_EMPTY; /* nobody will serve it any more */
 		pthread_cond_broadcast(&c->changed);
+		/* Whoever asked for the end is to hear that it comes. */
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += WRITE_MS / 1000;
+		while ((c->slot == SLOT_DONE || c->replying) &&
+		       pthread_cond_timedwait(&c->changed, &c->lock, &until) == 0)
+			;
 		pthread_mutex_unlock(&c->lock);
 		(void)!write(c->quit, &one, sizeof(one));
 		pthread_join(c->thread, NULL);

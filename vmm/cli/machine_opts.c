@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "machine_opts.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "clock/clock.h"
+#include "base_opts.h"
 #include "mem/mem.h"
 #include "parse.h"
+#include "record/trace.h"
 
 #define DILATION_MAX 1000000u
 #define HOST_RATE_GUESS 10u /* ns an instruction */
@@ -316,6 +319,63 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 		}
 	}
 	return device_opts_finish(&o->devices, o->seed, err);
+}
+
+static int resume_devices(struct machine_opts *o, const struct trace_manifest *m, const struct base_opts *bases,
+			  struct rv_err *err)
+{
+	if (o->devices.ndisks)
+		return rv_err_set(err, RV_EUSAGE, "resume: --disk comes from the saved machine; --base=OLD=NEW says where it is");
+	if (o->devices.nnets != m->nnets)
+		return rv_err_set(err, RV_EUSAGE, "resume: the saved machine has %u networks, --net was given %u times",
+				  m->nnets, o->devices.nnets);
+	if (o->devices.hvc && !m->console)
+		return rv_err_set(err, RV_EUSAGE, "resume: the saved machine has no virtio console for --hvc");
+	for (unsigned i = 0; i < m->ndisks; i++) {
+		snprintf(o->devices.disk[i].path, sizeof(o->devices.disk[i].path), "%s",
+			 base_opts_path(bases, m->disk[i].path));
+		o->devices.disk[i].readonly = m->disk[i].readonly;
+		o->devices.disk[i].commit = m->disk[i].commit;
+	}
+	o->devices.ndisks = m->ndisks;
+	for (unsigned i = 0; i < m->nnets; i++) {
+		memcpy(o->devices.net[i].mac, m->net[i].mac, sizeof(m->net[i].mac));
+		o->devices.net[i].mac_given = true;
+		o->devices.net[i].mtu = m->net[i].mtu;
+	}
+	if (m->console && !o->devices.hvc)
+		o->devices.hvc = "none";
+	return 0;
+}
+
+int machine_opts_resume(struct machine_opts *o, const struct trace *t, const char *path,
+			const struct base_opts *bases, struct rv_err *err)
+{
+	const struct trace_manifest *m = trace_manifest(t);
+	int rc;
+
+	if (o->kernel || o->initrd || o->seed_given || o->date_given || o->chaos || o->cpus != 1 ||
+	    o->memory != 512ull << 20)
+		return rv_err_set(err, RV_EUSAGE,
+				  "resume: what the machine is (--kernel, --memory, --cpus ...) comes from %.200s", path);
+	if (!(o->engine->caps & ENGINE_CAP_EXACT))
+		return rv_err_set(err, RV_EUSAGE, "resume: needs --engine=exact");
+	o->resume = path;
+	snprintf(o->resume_kernel, sizeof(o->resume_kernel), "%s/kernel", path);
+	snprintf(o->resume_initrd, sizeof(o->resume_initrd), "%s/initrd", path);
+	o->kernel = o->resume_kernel;
+	o->initrd = m->initrd_len ? o->resume_initrd : NULL;
+	o->append = m->cmdline;
+	o->memory = m->memory;
+	o->cpus = m->ncpus;
+	o->clock = m->clock_virtual ? LIVE_CLOCK_VIRTUAL : LIVE_CLOCK_HOST;
+	o->no_reboot = !m->reboot;
+	o->seed = m->seed;
+	o->chaos = m->chaos;
+	o->date = m->date;
+	o->seed_given = o->date_given = true;
+	rc = resume_devices(o, m, bases, err);
+	return rc ? rc : machine_opts_check(o, "record", err);
 }
 
 uint64_t machine_opts_clock_rate(const struct machine_opts *o)

@@ -38,6 +38,8 @@ struct machine_opts {
 	/* record: a flight recording keeps so much, in ns of host time or bytes; both 0: everything */
 	uint64_t keep_ns, keep_bytes;
 	const char *ctl;           /* socket; NULL: none */
+	const char *resume;        /* a saved machine to go on with; NULL: power-on */
+	char resume_kernel[PATH_MAX], resume_initrd[PATH_MAX]; /* what kernel and initrd point to then */
 	bool on_panic_stop;
 };
 
@@ -48,6 +50,13 @@ void machine_opts_init(struct machine_opts *o);
 int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_err *err);
 /* After parsing: what is missing, what does not go together; fills defaults that depend on others. */
 int machine_opts_check(struct machine_opts *o, const char *command, struct rv_err *err);
+
+/* For `resume`, in place of machine_opts_check(): what the machine is comes from the manifest of the trace at path;
+ * what of it was given on the command line is refused. */
+struct trace;
+struct base_opts;
+int machine_opts_resume(struct machine_opts *o, const struct trace *t, const char *path,
+			const struct base_opts *bases, struct rv_err *err);
 
 /* 32.32 ns an instruction at power-on. Under the host clock a first guess, which the live port corrects. */
 uint64_t machine_opts_clock_rate(const struct machine_opts *o);

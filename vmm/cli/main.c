@@ -14,7 +14,7 @@
 
 static const struct cli_command *const commands[] = {
 	&cmd_run, &cmd_record, &cmd_replay, &cmd_verify, &cmd_info, &cmd_dump, &cmd_debug,
-	&cmd_ctl, &cmd_export, &cmd_pack, &cmd_unpack,
+	&cmd_ctl, &cmd_resume, &cmd_export, &cmd_pack, &cmd_unpack,
 };
 
 int cli_fail(const struct rv_err *err)

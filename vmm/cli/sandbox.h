@@ -48,7 +48,7 @@ int sandbox_prepare(const struct sandbox_path *paths, unsigned npaths, enum sand
 		    struct rv_err *err);
 #define SANDBOX_FORCE 0x1u /* the filter in builds with sanitizers as well */
 #define SANDBOX_NET 0x2u   /* a user-mode network: sockets of all kinds */
-#define SANDBOX_CTL 0x4u   /* --ctl: serving a unix socket that listens already */
+#define SANDBOX_CTL 0x4u   /* --ctl: serving a unix socket that listens already, and saving beside it */
 int sandbox_enter(enum sandbox_profile profile, unsigned flags, struct rv_err *err);
 
 /* landlock.c: 0 also when the kernel has no Landlock. */

@@ -15,6 +15,7 @@
 #include "record/recorder.h"
 #include "record_keep.h"
 #include "replay/replay.h"
+#include "save.h"
 #include "session.h"
 #include "stats.h"
 
@@ -62,6 +63,7 @@ struct session {
 	/* run and record: what other threads and signals ask of the vCPU thread, enum session_ask bits */
 	atomic_uint asked;
 	struct ctl *ctl;
+	const struct machine_opts *opts; /* borrowed for the session's life */
 	/* replay */
 	struct trace *trace;
 	struct evlog_reader *reader;

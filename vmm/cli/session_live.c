@@ -24,7 +24,7 @@ static int live_base_read(void *ctx, unsigned disk, uint64_t block, uint32_t nbl
 	return s->recorder ? recorder_base_read(s->recorder, at, disk, block, nblocks, data) : RV_OK;
 }
 
-#define LIVE_PATHS_MAX 14u
+#define LIVE_PATHS_MAX 16u
 
 /* What a console (--serial, --hvc) will still open by name. */
 static unsigned console_paths(const char *spec, struct sandbox_path *paths)
@@ -72,8 +72,13 @@ static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
 	if (has_user_net(o)) /* the host's resolver settings, which the guest's name server follows */
 		paths[n++] = (struct sandbox_path){ open("/etc/resolv.conf", O_PATH | O_CLOEXEC),
 						    SANDBOX_ACCESS_FILE };
-	if (o->ctl) /* to remove the socket */
+	if (o->ctl) { /* to remove the socket, and for what is saved */
 		paths[n++] = (struct sandbox_path){ files_open_parent(o->ctl), SANDBOX_ACCESS_SOCKET };
+		paths[n++] = (struct sandbox_path){ files_open_parent(o->ctl), SANDBOX_ACCESS_CREATE };
+	}
+	if (o->resume)
+		paths[n++] = (struct sandbox_path){ open(o->resume, O_PATH | O_DIRECTORY | O_CLOEXEC),
+						    SANDBOX_ACCESS_READ };
 	n += console_paths(o->serial, paths + n);
 	if (o->devices.hvc)
 		n += console_paths(o->devices.hvc, paths + n);
@@ -184,6 +189,7 @@ static int ckpts_open(struct session *s, const struct machine_opts *o, const cha
 		.sync = s->host.ndisks ? ckpts_sync : NULL,
 		.keep_ns = o->keep_ns,
 		.keep_bytes = o->keep_bytes,
+		.begin_here = o->resume != NULL,
 		.log = s->log,
 		.other_bytes = ckpts_other_bytes,
 		.full_taken = ckpts_full_taken,
@@ -192,7 +198,7 @@ static int ckpts_open(struct session *s, const struct machine_opts *o, const cha
 	};
 	int rc;
 
-	if (!o->checkpoint_every)
+	if (!o->checkpoint_every && !o->resume)
 		return 0;
 	s->ckpt_every = o->checkpoint_every;
 	s->ckpt_next = progress_now_ns() + s->ckpt_every;
@@ -315,6 +321,37 @@ static int ctl_stats(struct session *s, struct bytes *reply)
 	return 0;
 }
 
+static int ctl_save(struct session *s, const char *name, struct bytes *reply, struct rv_err *err)
+{
+	const struct output_digest none = { .bytes = 0 };
+	const struct save_from from = { .machine = s->machine,
+					.host = &s->host,
+					.sent = s->recorder ? recorder_sent(s->recorder) : &none,
+					.kernel = s->kernel.data,
+					.initrd = s->initrd.data };
+	const char *slash = strrchr(s->opts->ctl, '/');
+	struct trace_manifest manifest;
+	struct machine_devices devices;
+	uint64_t begin = progress_now_ns();
+	char path[TRACE_PATH_MAX];
+	int rc;
+
+	/* The sandbox lets this process make things in the socket's folder, and nowhere else. */
+	if (!*name || strchr(name, '/') || name[0] == '.')
+		return rv_err_set(err, RV_EUSAGE, "save: needs a plain name; it is made beside the socket");
+	if (!(s->opts->engine->caps & ENGINE_CAP_EXACT))
+		return rv_err_set(err, RV_ENOTSUP, "save: needs --engine=exact");
+	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - s->opts->ctl + 1) : 0, s->opts->ctl, name);
+	host_devices_describe(&s->host, s->opts, &devices);
+	rc = manifest_fill(&manifest, s->opts, &devices, s->kernel.len, s->initrd.len, SESSION_DIGEST_EVERY, err);
+	if (!rc)
+		rc = save_machine(path, &manifest, &from, err);
+	trace_manifest_fini(&manifest);
+	bytes_put_text(reply, "\"icount\": %" PRIu64 ", \"paused_ms\": %" PRIu64, machine_icount(s->machine),
+		       (progress_now_ns() - begin) / 1000000);
+	return rc;
+}
+
 /* ctl_cfg.run: on the vCPU thread, between two stretches. */
 static int ctl_run(void *ctx, const char *command, const char *arg, struct bytes *reply, struct rv_err *err)
 {
@@ -323,6 +360,8 @@ static int ctl_run(void *ctx, const char *command, const char *arg, struct bytes
 
 	if (!strcmp(command, "stats"))
 		return ctl_stats(s, reply);
+	if (!strcmp(command, "save"))
+		return ctl_save(s, arg, reply, err);
 	if (!strcmp(command, "stop")) {
 		live_stop(s->live);
 	} else if (!strcmp(command, "mark") || !strcmp(command, "checkpoint")) {
@@ -335,7 +374,7 @@ static int ctl_run(void *ctx, const char *command, const char *arg, struct bytes
 		if (*command == 'c' && !s->ckpts)
 			return rv_err_set(err, RV_ENOTSUP, "checkpoint: none are taken (--checkpoint-every=0)");
 	} else {
-		return rv_err_set(err, RV_EUSAGE, "unknown command '%.80s'; use stats, mark, checkpoint or stop",
+		return rv_err_set(err, RV_EUSAGE, "unknown command '%.80s'; use stats, mark, checkpoint, save or stop",
 				  command);
 	}
 	bytes_put_text(reply, "\"icount\": %" PRIu64, machine_icount(s->machine));
@@ -369,7 +408,7 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 	rc = manifest_fill(&manifest, o, &devices, kernel->len, initrd->len, SESSION_DIGEST_EVERY, err);
 	if (rc)
 		return rc;
-	manifest.keep = o->keep_ns || o->keep_bytes;
+	manifest.keep = o->keep_ns || o->keep_bytes || o->resume;
 	s->trace_path = strdup(path);
 	if (!s->trace_path)
 		rc = rv_err_set(err, RV_ENOMEM, "out of memory");
@@ -409,6 +448,30 @@ static int live_gdb(struct session *s, const char *addr, struct rv_err *err)
 	return gdbstub_listen(&s->stub, addr, live_target_base(s->target), err);
 }
 
+/* What the guest wrote to its disks before it was saved, and what it had asked of them. */
+static int resume_io(struct session *s, const struct output_digest *sent, struct rv_err *err)
+{
+	char log[TRACE_PATH_MAX];
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < s->host.ndisks; i++) {
+		rc = trace_disk_log_path(s->opts->resume, i, log);
+		rc = rc ? rv_err_set(err, rc, "%.300s: the name is too long", s->opts->resume) :
+			  disk_file_copy_in(s->host.disk[i], log, err);
+	}
+	if (rc)
+		return rc;
+	if (s->recorder) {
+		/* The recording begins here: with a checkpoint, at once. */
+		recorder_resume(s->recorder, sent);
+		rc = ckpt_writer_take(s->ckpts, recorder_sent(s->recorder));
+		if (rc)
+			return rv_err_set(err, rc, "the first checkpoint: %s", rv_status_text(rc));
+	}
+	machine_restart_io(s->machine);
+	return 0;
+}
+
 static int live_ctl(struct session *s, const char *path, struct rv_err *err)
 {
 	const struct ctl_cfg cfg = { .path = path, .wanted = ctl_wanted, .run = ctl_run, .ctx = s };
@@ -433,11 +496,13 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 		.initrd_name = o->initrd,
 	};
 	struct session *s = session_new();
+	struct output_digest sent = { .bytes = 0 };
 	int rc;
 
 	if (!s)
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	s->jit = o->jit;
+	s->opts = o;
 	if (trace_path && !(o->engine->caps & ENGINE_CAP_EXACT)) {
 		rc = rv_err_set(err, RV_ENOTSUP, "--engine=%s: cannot record; use --engine=exact",
 				o->engine->name);
@@ -465,9 +530,13 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 	s->limits.panic = guest_panicked;
 	s->limits.ctx = s;
 	s->on_panic_stop = o->on_panic_stop;
+	if (o->resume && (rc = save_restore(o->resume, s->machine, &sent, err)))
+		goto fail;
 	if (trace_path && (rc = record_open(s, o, trace_path, &s->kernel, &s->initrd, err)))
 		goto fail;
 	if ((rc = host_devices_start(&s->host, trace_path, err)))
+		goto fail;
+	if (o->resume && (rc = resume_io(s, &sent, err)))
 		goto fail;
 	if (s->ctl && (rc = ctl_start(s->ctl, err)))
 		goto fail;
