@@ -64,7 +64,7 @@ static void *timer_new(SlirpTimerCb fire, void *cb_opaque, void *opaque)
 		s->timer[i] = (struct slirp_timer){ true, fire, cb_opaque, INT64_MAX };
 		return &s->timer[i];
 	}
-	RV_ASSERT(!"libslirp has more timers than it says");
+	RV_ASSERT(false); /* libslirp has one for each of SLIRP_TIMER_NUM */
 	return NULL;
 }
 
