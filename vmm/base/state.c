@@ -73,6 +73,10 @@ int state_load(const struct state_desc *desc, void *obj, struct bytes_in *in)
 	for (size_t i = 0; i < desc->nfields; i++) {
 		const struct state_field *f = &desc->fields[i];
 		uint8_t *p = (uint8_t *)obj + f->offset;
+		if (f->stride == f->size && !f->is_bool) { /* as in state_save() */
+			bytes_get(in, p, (size_t)f->size * f->count);
+			continue;
+		}
 		for (uint32_t k = 0; k < f->count; k++, p += f->stride) {
 			uint8_t raw[8];
 			bytes_get(in, raw, f->size);

@@ -152,7 +152,6 @@ static void blk_start(struct virtio_blk *b, struct blk_req *r)
 {
 	uint64_t first;
 	r->state = BLK_STARTED;
-	r->log = 0;
 	if (r->op == DISK_WRITE) {
 		r->log = b->log_next;
 		b->log_next += blk_blocks(r, &first);
@@ -170,6 +169,7 @@ void blk_submit(struct virtio_blk *b, struct blk_req *r)
 {
 	r->order = b->order_next++;
 	r->told = false;
+	r->log = 0; /* of the request that had this slot before: no part of the state */
 	r->due = 0;
 	b->used++;
 	r->state = BLK_WAITING;
