@@ -12,7 +12,12 @@
 #include "dev/virtio.h"
 
 #define VD_SLOT 3u
+#ifndef VD_RAM
 #define VD_RAM (4u << 20)
+#endif
+#ifndef VD_AUX /* auxiliary pages */
+#define VD_AUX 0
+#endif
 #define VD_RINGS 0x10000u   /* 64 KiB for each queue: descriptors, available ring, used ring */
 #define VD_BUFFERS 0x100000u
 #define VD_QUEUES 3u
@@ -72,7 +77,7 @@ static inline void vd_init(struct vd *d, enum out_kind kind)
 	d->kind = kind;
 	assert_int_equal(bus_create(&d->bus), 0);
 	assert_int_equal(vclock_create(&d->clock, VCLOCK_RATE_ONE, DATE_2024), 0);
-	assert_int_equal(mem_create(&d->mem, VD_RAM, 0, NULL), 0);
+	assert_int_equal(mem_create(&d->mem, VD_RAM, VD_AUX, NULL), 0);
 	assert_int_equal(lapic_create(&d->lapic, &d->lapic_dev, d->bus, d->clock, 1), 0);
 	assert_int_equal(pci_host_create(&d->pci, &d->pci_dev, d->bus, d->lapic), 0);
 	d->wiring = (struct virtio_wiring){ .bus = d->bus, .mem = d->mem, .clock = d->clock,
