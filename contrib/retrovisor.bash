@@ -3,22 +3,26 @@
 _retrovisor() {
 	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} machine jit words
 	machine='--kernel= --initrd= --append= --memory= --cpus= --serial= --engine= --clock= --time-dilation=
-		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats --gdb= --gdb-wait --checkpoint-every='
+		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats --gdb= --gdb-wait --checkpoint-every=
+		--disk= --net= --hvc= --keep= --ctl= --on-panic= --chaos'
 	jit='--jit= --code-cache= --jit-dump='
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump debug help' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'run record replay verify info dump debug export pack unpack ctl resume help' -- "$cur")
 		return
 	fi
 	case $command in
 	run) words="$machine $jit" ;;
 	record) words="-o $machine $jit" ;;
-	replay) words="--until= --gdb= --no-console --sandbox= --stats $jit" ;;
-	verify) words="--sandbox= --stats $jit" ;;
+	replay) words="--until= --gdb= --no-console --sandbox= --stats --base= $jit" ;;
+	verify) words="--sandbox= --stats --base= $jit" ;;
+	export) words="--pcap= --console= --timeline= --base= $jit" ;;
+	resume) words="-o --base= $machine $jit" ;;
+	ctl) words='stats mark checkpoint save stop' ;;
 	info) words=--json ;;
 	dump) words=--from= ;;
-	debug) words="--symbols= --at= -x --batch --gdb= --checkpoint-memory= --sandbox= $jit" ;;
-	help) words='run record replay verify info dump debug' ;;
+	debug) words="--symbols= --at= -x --batch --gdb= --checkpoint-memory= --sandbox= --base= $jit" ;;
+	help) words='run record replay verify info dump debug export pack unpack ctl resume' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	[[ ${COMPREPLY[0]:-} == *= ]] && compopt -o nospace

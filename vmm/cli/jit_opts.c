@@ -16,7 +16,7 @@ enum { OPT_JIT, OPT_CODE_CACHE, OPT_JIT_DUMP };
 const struct opt_spec jit_opt_specs[] = {
 	{ "jit", 0, "on|off|check", OPT_JIT,
 	  "translate hot code (default: on); check compares it with the interpreter" },
-	{ "code-cache", 0, "SIZE", OPT_CODE_CACHE, "memory for translated code, 1M to 1G (default: 64M)" },
+	{ "code-cache", 0, "SIZE", OPT_CODE_CACHE, "memory for translated code, 1M to 1G (default: 128M)" },
 	{ "jit-dump", 0, "ADDR", OPT_JIT_DUMP,
 	  "at the end, show the block at this guest address and the host code made of it" },
 };
