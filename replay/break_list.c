@@ -95,13 +95,14 @@ bool break_list_in_space(const struct break_list *l)
 	struct cpu_state s;
 	if (!l->space_only)
 		return true;
-	machine_cpu_state(l->machine, 0, &s);
+	machine_cpu_state(l->machine, machine_current(l->machine), &s);
 	return (s.cr3 & BREAK_SPACE_MASK) == l->space;
 }
 
 bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 		       struct debug_stop *stop)
 {
+	const unsigned cpu = machine_current(l->machine); /* it met what it met in its turn */
 	gpa_t gpa;
 	if (!break_list_in_space(l))
 		return false;
@@ -112,12 +113,13 @@ bool break_list_wanted(const struct break_list *l, const struct engine_stop *es,
 			continue;
 		if (exec ? b->addr != es->break_addr : es->break_addr - b->addr >= b->len)
 			continue;
-		if (b->cond.test && !b->cond.test(b->cond.ctx, 0))
+		if (b->cond.test && !b->cond.test(b->cond.ctx, cpu))
 			continue;
 		/* Where nothing is mapped nothing is executed (engine_ops.break_filter). */
-		if (exec && machine_translate(l->machine, 0, b->addr, &gpa) != RV_OK)
+		if (exec && machine_translate(l->machine, cpu, b->addr, &gpa) != RV_OK)
 			continue;
 		*stop = (struct debug_stop){ .reason = DEBUG_STOP_BREAK,
+					     .cpu = cpu,
 					     .kind = b->kind,
 					     .addr = exec ? b->addr : es->break_addr };
 		return true;

@@ -232,7 +232,7 @@ static int cmd_process(struct monitor *m)
 	struct cpu_state s;
 	uint64_t n = 0;
 
-	machine_cpu_state(timeline_machine(t->timeline), 0, &s);
+	machine_cpu_state(timeline_machine(t->timeline), machine_current(timeline_machine(t->timeline)), &s);
 	if (!strcmp(m->arg, "off")) {
 		t->space_only = false;
 	} else if (!strcmp(m->arg, "here")) {

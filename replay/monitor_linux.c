@@ -210,7 +210,7 @@ int monitor_linux_ps(const struct linux_layout *l, struct machine *m, monitor_pu
 
 	if (!layout_known(l, put, ctx))
 		return RV_OK;
-	machine_cpu_state(m, 0, &s);
+	machine_cpu_state(m, machine_current(m), &s);
 	out.here = s.cr3 & 0x000ffffffffff000ull;
 	put(ctx, "     PID             CR3  NAME (* the present address space; CR3 0: a kernel thread)\n");
 	say_problem(walk(l, m, list_task, &out, poll, ctx), put, ctx);

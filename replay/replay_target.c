@@ -100,7 +100,8 @@ static bool target_in_space(const struct replay_target *t)
 	struct cpu_state s;
 	if (!t->space_only)
 		return true;
-	machine_cpu_state(timeline_machine(t->timeline), 0, &s);
+	machine_cpu_state(timeline_machine(t->timeline),
+			  machine_current(timeline_machine(t->timeline)), &s);
 	return (s.cr3 & BREAK_SPACE_MASK) == t->space;
 }
 
@@ -130,7 +131,8 @@ static int target_step(struct replay_target *t, bool back, struct timeline_poll 
 	if (rc != RV_OK || !inside || target_in_space(t) || stop->reason != DEBUG_STOP_STEP ||
 	    timeline_diverted(t->timeline))
 		return rc;
-	machine_cpu_state(timeline_machine(t->timeline), 0, &s);
+	machine_cpu_state(timeline_machine(t->timeline),
+			  machine_current(timeline_machine(t->timeline)), &s);
 	return target_return_to_space(t, back, s.rip, poll, stop);
 }
 
@@ -156,6 +158,9 @@ static int target_resume(struct debug_target *base, enum debug_motion motion, un
 		rc = timeline_continue(t->timeline, p, stop);
 		break;
 	}
+	/* A breakpoint was met by one of them; anything else is about the one that ran last. */
+	if (rc == RV_OK && stop->reason != DEBUG_STOP_BREAK)
+		stop->cpu = machine_current(timeline_machine(t->timeline));
 	if (t->cfg.motion_done)
 		t->cfg.motion_done(t->cfg.ctx);
 	return rc;

@@ -53,7 +53,7 @@ struct timeline {
 	bool arrived; /* the machine stands at the first position of its icount */
 	bool lost;    /* a restore failed: the machine is nowhere, until one succeeds */
 	struct ckpt *home; /* while diverted: where the copy was made */
-	uint64_t home_rip;
+	uint64_t home_rips; /* timeline_rips() there */
 	bool home_arrived;
 	icount_t begin;    /* the first position there is */
 	icount_t from, to; /* of the motion, for progress */
@@ -460,16 +460,26 @@ const struct evlog_record *timeline_event(const struct timeline *t, uint64_t i)
 
 /* ---- forward ---- */
 
-/* A copy whose RIP the debugger set runs on its own; any other is dropped before a motion. */
-static int timeline_forward_begin(struct timeline *t)
+/* Where all vCPUs stand, in one number. */
+static uint64_t timeline_rips(const struct timeline *t)
 {
 	struct cpu_state s;
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < machine_ncpus(t->machine); i++) {
+		machine_cpu_state(t->machine, i, &s);
+		sum = sum * 0x9e3779b97f4a7c15ull + s.rip;
+	}
+	return sum;
+}
+
+/* A copy with a RIP that the debugger set runs on its own; any other is dropped before a motion. */
+static int timeline_forward_begin(struct timeline *t)
+{
 	if (t->lost)
 		return RV_EDAMAGED;
 	if (!t->home)
 		return RV_OK;
-	machine_cpu_state(t->machine, 0, &s);
-	if (s.rip != t->home_rip)
+	if (timeline_rips(t) != t->home_rips)
 		return RV_OK;
 	return timeline_go_home(t);
 }
@@ -640,7 +650,6 @@ int timeline_checkpoint(struct timeline *t)
 int timeline_divert(struct timeline *t)
 {
 	const struct output_digest none = { .bytes = 0 };
-	struct cpu_state s;
 	int rc;
 	if (t->home)
 		return RV_OK;
@@ -649,8 +658,7 @@ int timeline_divert(struct timeline *t)
 	rc = ckpt_take(t->ckpts.store, &none, &t->home);
 	if (rc != RV_OK)
 		return rc;
-	machine_cpu_state(t->machine, 0, &s);
-	t->home_rip = s.rip;
+	t->home_rips = timeline_rips(t);
 	t->home_arrived = t->arrived;
 	history_silence(t->history, true);
 	t->out.quiet = true;

@@ -95,8 +95,11 @@ class Guest:
 
     def type(self, line):
         start = len(self.text)
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
+        for byte in line.encode() + b"\n":
+            self.process.stdin.write(bytes([byte]))
+            self.process.stdin.flush()
+            if self.name == "qemu":
+                time.sleep(0.02)  # its serial port loses what comes faster
         return start
 
     def boot(self):

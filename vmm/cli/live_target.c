@@ -207,6 +207,8 @@ static int live_resume_motion(struct debug_target *base, enum debug_motion motio
 		return RV_OK;
 	}
 	live_motion(t, motion == DEBUG_STEP ? machine_icount(t->machine) + 1 : ICOUNT_MAX, poll, ctx, stop);
+	if (stop->reason != DEBUG_STOP_BREAK)
+		stop->cpu = machine_current(t->machine);
 	return RV_OK;
 }
 
