@@ -37,6 +37,8 @@
 struct lapic;
 int lapic_create(struct lapic **out, struct device *dev, struct bus *bus, struct vclock *clock,
 		 unsigned ncpus);
+/* Wiring time: timers of the local APICs are up to 50 microseconds late, as a seed says; 0: never. */
+void lapic_chaos(struct lapic *l, uint64_t seed);
 /* An interrupt message (MSI address/data or IOAPIC): SDM vol. 3, 10.11. */
 void lapic_message(struct lapic *l, uint64_t address, uint32_t data);
 /* The 8259's output, wired to LINT0 of vCPU 0 (and delivered there while it is in virtual-wire mode or

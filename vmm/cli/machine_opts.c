@@ -39,7 +39,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "clock", 0, "KIND", OPT_CLOCK, "host (default): follows real time; virtual: 1 ns an instruction" },
 	{ "time-dilation", 0, "N", OPT_DILATION, "virtual time runs N times slower" },
 	{ "seed", 0, "N", OPT_SEED, "of the guest's entropy device (default: random; 0 with --clock=virtual)" },
-	{ "chaos", 0, "[=SEED]", OPT_CHAOS, "vary turns of vCPUs and disk delays to shake out races" },
+	{ "chaos", 0, "[=SEED]", OPT_CHAOS, "vary turns of vCPUs, timers and disk delays to shake out races" },
 	{ "max-icount", 0, "N", OPT_MAX_ICOUNT, "stop at this instruction count" },
 	{ "date", 0, "ISO", OPT_DATE, "guest's UTC date at power-on, e.g. 2024-01-01T00:00:00" },
 	{ "clock-catch-up", 0, NULL, OPT_CATCH_UP, "make up for gaps of host time instead of skipping them" },

@@ -8,6 +8,7 @@
 #include "blk_int.h"
 
 #include "base/digest.h"
+#include "base/rng.h"
 
 /* By clock: a plain disk's answer, about that of a fast one. */
 #define DELAY_BASE 60000u /* ns */
@@ -115,22 +116,13 @@ void blk_io_fill(struct virtio_blk *b, struct blk_req *r)
 	}
 }
 
-/* xorshift64*, Vigna 2016: any generator does, as long as it is always the same one. */
-static uint64_t blk_random(struct virtio_blk *b)
-{
-	b->chaos ^= b->chaos >> 12;
-	b->chaos ^= b->chaos << 25;
-	b->chaos ^= b->chaos >> 27;
-	return b->chaos * 0x2545f4914f6cdd1dull;
-}
-
 static vns_t blk_delay(struct virtio_blk *b, const struct blk_req *r)
 {
 	vns_t ns = DELAY_BASE;
 	if (r->op != DISK_FLUSH)
 		ns += (vns_t)r->nsectors * BLK_SECTOR / 2 * DELAY_PER_2_BYTES;
 	if (b->cfg.chaos)
-		ns += blk_random(b) % CHAOS_DELAY;
+		ns += rng_next(&b->chaos) % CHAOS_DELAY;
 	return ns;
 }
 

@@ -419,6 +419,7 @@ static const struct state_field lapic_fields[] = {
 	STATE_EACH(struct lapic, cpu, tsc_deadline),
 	STATE_EACH(struct lapic, cpu, tsc_adjust),
 	STATE_BOOL(struct lapic, extint),
+	STATE_FIELD(struct lapic, chaos),
 };
 
 static const struct state_desc lapic_desc = {
@@ -435,6 +436,11 @@ static const struct device_ops lapic_device_ops = {
 	.reset = lapic_reset,
 	.destroy = free,
 };
+
+void lapic_chaos(struct lapic *l, uint64_t seed)
+{
+	l->chaos = seed;
+}
 
 int lapic_create(struct lapic **out, struct device *dev, struct bus *bus, struct vclock *clock,
 		 unsigned ncpus)

@@ -99,6 +99,7 @@ struct lapic_cpu {
 struct lapic {
 	struct lapic_cpu cpu[CPU_MAX];
 	bool extint; /* the 8259's output */
+	uint64_t chaos; /* generator of how late timers are; 0: never */
 
 	/* Wiring. */
 	unsigned ncpus;

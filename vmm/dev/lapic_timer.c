@@ -8,6 +8,10 @@
  */
 #include "lapic_int.h"
 
+#include "base/rng.h"
+
+#define TIMER_SLACK 50000u /* ns: how late --chaos makes a timer at most */
+
 /* Divide configuration, 10.5.4 figure 10-10: bits 0, 1 and 3; 111b is 1, else 2 << value. */
 static unsigned lapic_timer_shift(uint32_t dcr)
 {
@@ -56,6 +60,8 @@ void lapic_timer_arm(struct lapic_cpu *c)
 		if (tsc < c->tsc_deadline)
 			when = lapic_timer_add(now, c->tsc_deadline - tsc);
 	}
+	if (c->lapic->chaos && when < VNS_NEVER - TIMER_SLACK)
+		when += rng_next(&c->lapic->chaos) % TIMER_SLACK;
 	vclock_timer_arm(c->timer, when);
 }
 

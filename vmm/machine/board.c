@@ -110,6 +110,7 @@ int board_init(struct board *b, unsigned ncpus, const struct machine_devices *de
 	/* Interrupt controllers first: everything else is wired to them. */
 	if ((rc = lapic_create(&b->lapic, board_slot(b), bus, clock, ncpus)) != RV_OK)
 		return rc;
+	lapic_chaos(b->lapic, devices->chaos);
 	if ((rc = ioapic_create(&b->ioapic, board_slot(b), bus, b->lapic)) != RV_OK)
 		return rc;
 	if ((rc = pic_create(&b->pic, board_slot(b), bus, board_extint, b->lapic)) != RV_OK)

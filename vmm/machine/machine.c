@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "board.h"
 #include "boot/boot.h"
 #include "dev/virtio.h"
@@ -331,22 +332,13 @@ static int machine_request(struct machine *m, const struct machine_limits *limit
 
 /* ---- turns ---- */
 
-/* xorshift64*, Vigna 2016. */
-static uint64_t machine_random(struct machine *m)
-{
-	m->chaos ^= m->chaos >> 12;
-	m->chaos ^= m->chaos << 25;
-	m->chaos ^= m->chaos >> 27;
-	return m->chaos * 0x2545f4914f6cdd1dull;
-}
-
 /* --chaos: one turn in eight is very short, the others are up to four times as long as usual. */
 static icount_t machine_turn_length(struct machine *m)
 {
 	uint64_t r;
 	if (!m->chaos)
 		return MACHINE_TURN;
-	r = machine_random(m) >> 16;
+	r = rng_next(&m->chaos) >> 16;
 	return r % 8 == 0 ? 1 + r / 8 % 64 : 1 + r / 8 % (4 * MACHINE_TURN);
 }
 
