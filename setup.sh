@@ -25,6 +25,8 @@ packages=(
 	clang-14 libclang-rt-14-dev # second compiler, libFuzzer
 	libslirp-dev        # user-mode networking
 	libarchive-dev      # packed traces
+	libssl-dev          # TLS between the halves of a hot-standby pair
+	libcurl4-openssl-dev # the etcd arbiter
 	libglib2.0-dev      # what libslirp's pkg-config file asks for
 	busybox-static cpio gzip xz-utils zstd # the test guests' userland and its initramfs
 	bsdutils            # script(1): a terminal for tests
@@ -32,6 +34,7 @@ packages=(
 	chromium            # the timeline page, seen in a browser
 	mmdebstrap e2fsprogs openssl # the Debian server that tests record
 	apache2-utils redis-tools postgresql-client-15 curl iperf3 python3 # and its clients
+	etcd-server iproute2 iputils-ping # hot-standby pairs under test: an arbiter, networks
 	gdb
 	ca-certificates
 )

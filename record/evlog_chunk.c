@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "evlog_chunk.h"
+#include "record/evlog_chunk.h"
 
 #include <lz4.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "trace_priv.h"
 
 struct evlog_reader {
+	struct evlog_source source; /* first: the source is the reader */
 	const struct trace *trace; /* borrowed */
 	struct evlog_scan scan;    /* id, end and counts; its buffer and batch serve next() as well */
 	/* The chunk in scan.batch. */
@@ -186,4 +187,25 @@ int evlog_reader_next(struct evlog_reader *r, struct evlog_record *rec, struct r
 	};
 	r->payload += e->len;
 	return 1;
+}
+
+static int source_next(struct evlog_source *s, bool wait, icount_t at, struct evlog_record *rec,
+		       struct rv_err *err)
+{
+	(void)wait;
+	(void)at;
+	return evlog_reader_next((struct evlog_reader *)s, rec, err);
+}
+
+static icount_t source_known(struct evlog_source *s)
+{
+	return ((struct evlog_reader *)s)->scan.info.last.icount;
+}
+
+static const struct evlog_source_ops reader_source_ops = { .next = source_next, .known = source_known };
+
+struct evlog_source *evlog_reader_source(struct evlog_reader *r)
+{
+	r->source = (struct evlog_source){ .ops = &reader_source_ops, .start = r->scan.info.start };
+	return &r->source;
 }

@@ -6,7 +6,7 @@
 #ifndef RV_RECORD_EVLOG_SCAN_H
 #define RV_RECORD_EVLOG_SCAN_H
 
-#include "evlog_chunk.h"
+#include "record/evlog_chunk.h"
 
 struct evlog_place {
 	uint32_t segment;

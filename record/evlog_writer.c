@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "evlog_chunk.h"
+#include "record/evlog_chunk.h"
 #include "trace_publish.h"
 
 #define SEGMENT_BYTES (64ull << 20)
@@ -37,6 +37,7 @@ struct queued {
 enum stop { STOP_NO, STOP_FINISH, STOP_ABANDON };
 
 struct evlog_writer {
+	struct evlog_sink sink; /* first: the sink is the writer */
 	pthread_mutex_t lock;
 	pthread_cond_t work;  /* to the writer thread */
 	pthread_cond_t space; /* from it: the queue became shorter, or an error */
@@ -454,6 +455,25 @@ void evlog_writer_drop(struct evlog_writer *w, uint32_t segment)
 int evlog_writer_status(struct evlog_writer *w)
 {
 	return atomic_load(&w->error);
+}
+
+static int sink_append(struct evlog_sink *s, const struct evlog_record *r)
+{
+	return evlog_writer_append((struct evlog_writer *)s, r);
+}
+
+static int sink_reached(struct evlog_sink *s, icount_t icount)
+{
+	(void)icount;
+	return evlog_writer_status((struct evlog_writer *)s);
+}
+
+static const struct evlog_sink_ops writer_sink_ops = { .append = sink_append, .reached = sink_reached };
+
+struct evlog_sink *evlog_writer_sink(struct evlog_writer *w)
+{
+	w->sink.ops = &writer_sink_ops;
+	return &w->sink;
 }
 
 uint64_t evlog_writer_bytes(const struct evlog_writer *w)

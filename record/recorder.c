@@ -12,7 +12,7 @@ struct recorder {
 	struct output output;
 	struct nondet *inner;
 	struct output *inner_out;
-	struct evlog_writer *log;
+	struct evlog_sink *log;
 	struct output_digest sent;
 	struct base_seen {
 		uint64_t *bits; /* one a block of the base */
@@ -34,13 +34,13 @@ static int recorder_next(struct nondet *nd, const struct nd_query *query, struct
 {
 	struct recorder *r = from_nondet(nd);
 	struct evlog_record rec;
-	int rc = nondet_next(r->inner, query, ev);
-
-	if (rc < 0)
-		return rc;
 	/* A run that cannot be logged any more ends here: it could not be replayed. */
-	if (rc == 0)
-		return evlog_writer_status(r->log);
+	int rc = r->log->ops->reached(r->log, query->icount);
+
+	if (rc == RV_OK)
+		rc = nondet_next(r->inner, query, ev);
+	if (rc <= 0)
+		return rc;
 	rec = (struct evlog_record){
 		.at = { query->icount, query->seq },
 		.kind = ev->kind,
@@ -50,7 +50,7 @@ static int recorder_next(struct nondet *nd, const struct nd_query *query, struct
 		.data = ev->data,
 		.len = ev->len,
 	};
-	rc = evlog_writer_append(r->log, &rec);
+	rc = evlog_append(r->log, &rec);
 	return rc < 0 ? rc : 1;
 }
 
@@ -77,7 +77,7 @@ static const struct output_ops recorder_output_ops = {
 };
 
 int recorder_create(struct recorder **out, struct nondet *inner, struct output *inner_out,
-		    struct evlog_writer *log)
+		    struct evlog_sink *log)
 {
 	struct recorder *r = calloc(1, sizeof(*r));
 	if (!r)
@@ -148,7 +148,7 @@ int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, 
 				 digest_bytes(data + (size_t)i * DISK_BLOCK, DISK_BLOCK, 0).lo);
 		rec.len = 8 + 8 * n;
 		if (n)
-			rc = evlog_writer_append(r->log, &rec);
+			rc = evlog_append(r->log, &rec);
 		else
 			i++;
 	}
@@ -201,7 +201,7 @@ int recorder_note(struct recorder *r, struct machine *m, const char *text)
 				    .data = printable };
 	for (; text[rec.len] && rec.len < NOTE_MAX; rec.len++)
 		printable[rec.len] = (uint8_t)(text[rec.len] < ' ' || text[rec.len] > '~' ? '?' : text[rec.len]);
-	return evlog_writer_append(r->log, &rec);
+	return evlog_append(r->log, &rec);
 }
 
 int recorder_mark(void *recorder, struct machine *m)
@@ -216,7 +216,7 @@ int recorder_mark(void *recorder, struct machine *m)
 	};
 	recorder_digest_fill(m, &r->sent, &d);
 	evlog_digest_encode(&d, payload, &rec.len);
-	return evlog_writer_append(r->log, &rec);
+	return evlog_append(r->log, &rec);
 }
 
 int recorder_end(struct recorder *r, struct machine *m, const struct machine_result *result)
@@ -230,5 +230,5 @@ int recorder_end(struct recorder *r, struct machine *m, const struct machine_res
 	};
 	recorder_digest_fill(m, &r->sent, &e.final);
 	evlog_end_encode(&e, payload, &rec.len);
-	return evlog_writer_append(r->log, &rec);
+	return evlog_append(r->log, &rec);
 }

@@ -34,13 +34,6 @@ enum {
 #define TRACE_MTU_MIN 68u                   /* RFC 791 */
 #define TRACE_GUEST_FILE_MAX (4ull << 30)
 
-/* Header and body to out. RV_EINVAL if a value cannot stand in a manifest. */
-int manifest_encode(const struct trace_manifest *m, struct bytes *out);
-/* The whole file. name: for messages. RV_EDAMAGED, RV_EVERSION, RV_ENOMEM. On success the caller owns
- * *out (trace_manifest_fini). */
-int manifest_decode(const uint8_t *data, size_t len, const char *name, struct trace_manifest *out,
-		    struct rv_err *err);
-
 /* Directory of the log segments, open for the life of t. */
 int trace_log_dir(const struct trace *t);
 

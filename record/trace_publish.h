@@ -3,7 +3,7 @@
 #ifndef RV_RECORD_TRACE_PUBLISH_H
 #define RV_RECORD_TRACE_PUBLISH_H
 
-#include "evlog_chunk.h"
+#include "record/evlog_chunk.h"
 #include "trace_priv.h"
 
 struct trace_published {

@@ -4,9 +4,9 @@
 
 #include "replay/replay.h"
 
-void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struct machine_cfg *cfg)
+void replay_machine_cfg(const struct trace_manifest *m, const void *kernel, const void *initrd,
+			struct disk *const disks[], struct machine_cfg *cfg)
 {
-	const struct trace_manifest *m = trace_manifest(t);
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->memory = m->memory;
 	cfg->ncpus = m->ncpus;
@@ -16,9 +16,9 @@ void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struc
 	cfg->clock_rate = m->clock_rate;
 	cfg->date = m->date;
 	cfg->reboot = m->reboot;
-	cfg->kernel = trace_kernel(t);
+	cfg->kernel = kernel;
 	cfg->kernel_len = (size_t)m->kernel_len;
-	cfg->initrd = trace_initrd(t);
+	cfg->initrd = initrd;
 	cfg->initrd_len = (size_t)m->initrd_len;
 	cfg->cmdline = m->cmdline;
 	cfg->kernel_name = "kernel of the trace";

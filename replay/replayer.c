@@ -21,10 +21,9 @@
 struct replayer {
 	struct nondet nondet;
 	struct output output;
-	struct evlog_reader *reader;
+	struct evlog_source *log;
 	struct output *show;
 	struct output_digest sent;
-	struct evlog_info info;
 	int error;           /* sticky: what every later call gives */
 	struct rv_err err;   /* its message */
 	struct evlog_record ahead;
@@ -57,8 +56,9 @@ static int replayer_fail(struct replayer *r, int code, const char *text)
 	return code;
 }
 
-/* Fills r->ahead: 1, 0 at the end of the log, or a negative code. */
-static int replayer_peek(struct replayer *r)
+/* Fills r->ahead: 1, 0 at the end of the log, EVLOG_LATER if there is nothing yet (after waiting for what is to come up
+ * to icount `at`), or a negative code. */
+static int replayer_peek(struct replayer *r, bool wait, icount_t at)
 {
 	int rc;
 	if (r->have_ahead)
@@ -66,13 +66,15 @@ static int replayer_peek(struct replayer *r)
 	if (r->at_end)
 		return 0;
 	do
-		rc = evlog_reader_next(r->reader, &r->ahead, &r->err);
-	while (rc > 0 && evlog_kind_is_side(r->ahead.kind));
+		rc = r->log->ops->next(r->log, wait, at, &r->ahead, &r->err);
+	while (rc == 1 && evlog_kind_is_side(r->ahead.kind));
+	if (rc == RV_EINTR)
+		return rc;
 	if (rc < 0)
 		return replayer_fail(r, rc, NULL);
 	r->at_end = rc == 0;
-	r->have_ahead = rc > 0;
-	if (rc > 0 && r->ahead.kind == EVLOG_END &&
+	r->have_ahead = rc == 1;
+	if (rc == 1 && r->ahead.kind == EVLOG_END &&
 	    evlog_end_decode(r->ahead.data, r->ahead.len, &r->end) != RV_OK)
 		return replayer_fail(r, RV_EDAMAGED, "the trace's end record is damaged");
 	return rc;
@@ -120,7 +122,7 @@ static int replayer_diverge(struct replayer *r, icount_t icount, const struct ev
 		report_printf(&r->report, "  %s\n", r->near[i % NEAR]);
 	report_printf(&r->report, "records from here on:\n");
 	/* The replay is over, so the reader may run ahead. */
-	for (unsigned i = 0; i < NEAR && replayer_peek(r) > 0; i++) {
+	for (unsigned i = 0; i < NEAR && replayer_peek(r, false, 0) == 1; i++) {
 		report_record(&r->ahead, line);
 		report_printf(&r->report, "  %s\n", line);
 		r->have_ahead = false;
@@ -232,11 +234,13 @@ static int replayer_next(struct nondet *nd, const struct nd_query *q, struct nd_
 	struct replayer *r = from_nondet(nd);
 
 	for (;;) {
-		int rc = r->error ? r->error : replayer_peek(r);
+		int rc = r->error ? r->error : replayer_peek(r, true, q->icount);
 		if (rc < 0)
 			return rc;
 		if (rc == 0)
 			return RV_EEND;
+		if (rc == EVLOG_LATER)
+			return replayer_none(r, q);
 		if (r->ahead.kind == EVLOG_END)
 			return replayer_next_end(r, q);
 		if (r->ahead.kind != EVLOG_DIGEST)
@@ -258,11 +262,11 @@ static icount_t replayer_horizon(struct nondet *nd, icount_t icount)
 	icount_t at = icount;
 
 	if (!r->error) {
-		int rc = replayer_peek(r);
-		if (rc > 0)
+		int rc = replayer_peek(r, false, 0);
+		if (rc == 1)
 			at = r->ahead.at.icount;
-		else if (rc == 0)
-			at = r->info.last.icount;
+		else if (rc == 0 || rc == EVLOG_LATER)
+			at = r->log->ops->known(r->log);
 	}
 	if (at > icount)
 		return at;
@@ -287,16 +291,15 @@ static const struct output_ops replayer_output_ops = {
 	.emit = replayer_emit,
 };
 
-int replayer_create(struct replayer **out, struct evlog_reader *reader, struct output *show)
+int replayer_create(struct replayer **out, struct evlog_source *log, struct output *show)
 {
 	struct replayer *r = calloc(1, sizeof(*r));
 	if (!r)
 		return RV_ENOMEM;
 	r->nondet.ops = &replayer_nondet_ops;
 	r->output.ops = &replayer_output_ops;
-	r->reader = reader;
+	r->log = log;
 	r->show = show;
-	r->info = *evlog_reader_info(reader);
 	*out = r;
 	return RV_OK;
 }
@@ -366,18 +369,23 @@ int replayer_mark(void *replayer, struct machine *m)
 
 	if (r->error)
 		return r->error;
-	if (r->marks++ && r->last_mark == icount)
+	if (r->marks && r->last_mark == icount)
 		return RV_OK;
+	rc = replayer_peek(r, true, icount);
+	if (rc == RV_EINTR)
+		return rc;
+	r->marks++;
 	r->last_mark = icount;
-	rc = replayer_peek(r);
 	/* The digest of a kept history's first position may have gone with what came before it. */
-	if (r->info.start.from_ckpt && icount == r->info.start.at.icount &&
-	    (rc == 0 || (rc > 0 && (r->ahead.kind != EVLOG_DIGEST || r->ahead.at.icount != icount))))
+	if (r->log->start.from_ckpt && icount == r->log->start.at.icount &&
+	    (rc == 0 || rc == EVLOG_LATER || (rc == 1 && (r->ahead.kind != EVLOG_DIGEST || r->ahead.at.icount != icount))))
 		return RV_OK;
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return RV_EEND;
+	if (rc == EVLOG_LATER)
+		return replayer_diverge_here(r, m, "the recording has no digest here", icount);
 	if (r->ahead.at.icount < icount)
 		return replayer_diverge_here(r, m, "a record of the log was passed",
 					     r->ahead.at.icount);
@@ -412,19 +420,19 @@ static int replayer_check_own_end(struct replayer *r, struct machine *m,
 				  const struct machine_result *result)
 {
 	struct evlog_digest replayed;
-	int rc = replayer_peek(r);
+	int rc = replayer_peek(r, true, machine_icount(m));
 
 	if (rc < 0)
 		return rc;
 	/* Behind the last record of an incomplete log anything may have happened. */
 	if (rc == 0)
 		return RV_OK;
-	if (r->ahead.kind == EVLOG_END && r->ahead.at.icount == machine_icount(m) &&
+	if (rc == 1 && r->ahead.kind == EVLOG_END && r->ahead.at.icount == machine_icount(m) &&
 	    r->end.end == (uint32_t)result->end && r->end.code == result->code)
 		return replayer_check_end(r, m);
 	recorder_digest_fill(m, &r->sent, &replayed);
 	return replayer_diverge(
-		r, machine_icount(m), r->ahead.kind == EVLOG_END ? &r->end.final : NULL, &replayed,
+		r, machine_icount(m), rc == 1 && r->ahead.kind == EVLOG_END ? &r->end.final : NULL, &replayed,
 		"the replay ended with %s (code %u), the recording did not end so here",
 		machine_end_text(result->end), result->code);
 }
@@ -433,10 +441,10 @@ static int replayer_check_own_end(struct replayer *r, struct machine *m,
 static int replayer_check_stop(struct replayer *r, struct machine *m)
 {
 	icount_t icount = machine_icount(m);
-	int rc = replayer_peek(r);
+	int rc = replayer_peek(r, false, 0);
 
-	if (rc <= 0)
-		return rc;
+	if (rc != 1)
+		return rc < 0 ? rc : RV_OK;
 	if (r->ahead.at.icount < icount)
 		return replayer_diverge_here(r, m, "a record of the log was passed",
 					     r->ahead.at.icount);
@@ -482,7 +490,12 @@ const char *replayer_report(const struct replayer *r)
 
 icount_t replayer_last_icount(const struct replayer *r)
 {
-	return r->info.last.icount;
+	return r->log->ops->known(r->log);
+}
+
+const struct output_digest *replayer_sent(const struct replayer *r)
+{
+	return &r->sent;
 }
 
 uint64_t replayer_digests_checked(const struct replayer *r)

@@ -688,7 +688,7 @@ int timeline_open(struct timeline **out, const struct trace *trace, struct evlog
 	t->out.show = show;
 	if ((rc = history_create(&t->history, reader, err)) != RV_OK)
 		goto fail;
-	replay_machine_cfg(trace, cfg->disks, &mcfg);
+	replay_machine_cfg(trace_manifest(trace), trace_kernel(trace), trace_initrd(trace), cfg->disks, &mcfg);
 	mcfg.engine = &engine_exact_ops;
 	mcfg.jit = cfg->jit;
 	mcfg.code_cache = cfg->code_cache;

@@ -9,6 +9,7 @@
 #ifndef RV_BACKEND_DISK_H
 #define RV_BACKEND_DISK_H
 
+#include "base/bytes.h"
 #include "port/disk.h"
 #include "port/live.h"
 
@@ -56,6 +57,11 @@ void disk_file_forget(struct disk_file *d, uint64_t from, uint64_t n);
  * request. */
 int disk_file_copy_out(struct disk_file *d, const char *path, struct rv_err *err);
 int disk_file_copy_in(struct disk_file *d, const char *path, struct rv_err *err);
+/* Any thread: blocks of the block log; those that are written already, or that nobody else writes. RV_EIO, RV_ENOSPC. */
+int disk_file_log_read(struct disk_file *d, uint64_t block, uint32_t nblocks, uint8_t *data);
+int disk_file_log_write(struct disk_file *d, uint64_t block, uint32_t nblocks, const uint8_t *data);
+/* Any thread: XXH3-64 of every `region` bytes of the base (the last may be shorter), appended as u64. */
+int disk_file_digests(struct disk_file *d, uint32_t region, struct bytes *out);
 uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */
 
 #endif

@@ -28,6 +28,8 @@ int net_start(struct net *n, struct rv_err *err);
 void net_destroy(struct net *n);
 /* vCPU thread: one frame from the guest; copied; never blocks (a full queue drops). */
 void net_send(struct net *n, const void *frame, size_t len);
+/* Any thread. Down (a backup that is not live): frames go nowhere, either way. It begins up. */
+void net_set_link(struct net *n, bool up);
 struct net_stats {
 	uint64_t rx_frames, rx_bytes, rx_dropped; /* to the guest */
 	uint64_t tx_frames, tx_bytes, tx_dropped; /* from the guest */

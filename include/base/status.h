@@ -27,7 +27,8 @@
 	X(RV_EEXIST, -13, 1, "already exists")                                                     \
 	X(RV_EPERM, -14, 1, "permission denied")                                                   \
 	X(RV_EINTR, -15, 0, "interrupted")                                                         \
-	X(RV_EEND, -16, 0, "end of data")
+	X(RV_EEND, -16, 0, "end of data")                                                          \
+	X(RV_EHALTED, -17, 5, "the other half of the pair is live")
 
 enum rv_status {
 #define RV_STATUS_ENUM(name, value, exit_status, text) name = value,

@@ -44,6 +44,9 @@ struct live_source {
 int live_add_source(struct live *l, const struct live_source *src); /* before the first run */
 void live_wake(struct live *l); /* any thread, signal handlers: a source has something: ends a halt's wait */
 
+/* Any thread: the machine came to another host: its networks are told so (ND_ANNOUNCE), `nets` of them. */
+void live_announce(struct live *l, unsigned nets);
+
 /* Any thread, signal handlers: a wait in a halt ends with RV_EINTR, which is no part of history. For a machine that
  * runs, machine_interrupt() does the same. */
 void live_interrupt(struct live *l);

@@ -19,7 +19,8 @@
 	X(ND_STOP, 3, "stop")       /* the run was ended from outside at this position (no payload) */  \
 	X(ND_DEBUG_WRITE, 4, "debug-write") /* a debugger's write, by vCPU `instance` */           \
 	X(ND_DISK, 5, "disk")       /* disk `instance` ended a request: tag u8, status u8 (enum nd_disk) */ \
-	X(ND_NET, 6, "net")         /* payload: one Ethernet frame received by network `instance` */
+	X(ND_NET, 6, "net")         /* payload: one Ethernet frame received by network `instance` */     \
+	X(ND_ANNOUNCE, 7, "announce") /* network `instance` may have moved: its driver is asked to say where it is */
 
 enum nd_kind {
 	ND_NONE = 0,

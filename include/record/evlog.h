@@ -39,6 +39,39 @@ struct evlog_record {
 	uint32_t len;         /* at most ND_PAYLOAD_MAX */
 };
 
+/* ---- where a recorder's records go, and where a replayer's come from ---- */
+struct evlog_sink {
+	const struct evlog_sink_ops *ops;
+};
+/* vCPU thread. 0 or a code that ends the run. */
+struct evlog_sink_ops {
+	int (*append)(struct evlog_sink *s, const struct evlog_record *r); /* copies */
+	/* Every record below this icount has been appended. */
+	int (*reached)(struct evlog_sink *s, icount_t icount);
+};
+static inline int evlog_append(struct evlog_sink *s, const struct evlog_record *r)
+{
+	return s->ops->append(s, r);
+}
+
+struct evlog_source {
+	const struct evlog_source_ops *ops;
+	struct trace_start start; /* where its history begins */
+};
+#define EVLOG_LATER 2 /* what evlog_source_ops.next() says of a log that is still being written */
+/* vCPU thread. */
+struct evlog_source_ops {
+	/*
+	 * The next record, in order: 1; data is borrowed until the next call. 0: the log ends here. A log that
+	 * is still being written says EVLOG_LATER when it has no record yet; with `wait` not before all at or
+	 * below icount `at` were given. RV_EINTR: woken for something else; asked again, all is as it was.
+	 * Other negative codes are final.
+	 */
+	int (*next)(struct evlog_source *s, bool wait, icount_t at, struct evlog_record *rec, struct rv_err *err);
+	/* All records below this icount are there to be read: where a finished log ends. */
+	icount_t (*known)(struct evlog_source *s);
+};
+
 /* ---- writing ---- */
 enum evlog_sync { EVLOG_SYNC_NONE, EVLOG_SYNC_1S, EVLOG_SYNC_CHUNK };
 struct evlog_writer;
@@ -65,6 +98,7 @@ int evlog_writer_cut_wait(struct evlog_writer *w, uint64_t cut, uint32_t *segmen
 /* One thread, any: the segments before this one are removed. */
 void evlog_writer_drop(struct evlog_writer *w, uint32_t segment);
 int evlog_writer_status(struct evlog_writer *w); /* 0 or the sticky error; cheap, any thread */
+struct evlog_sink *evlog_writer_sink(struct evlog_writer *w);
 /* Writes what is left and the end chunk (unless in error), syncs, joins the thread. */
 int evlog_writer_finish(struct evlog_writer *w, struct rv_err *err);
 uint64_t evlog_writer_bytes(const struct evlog_writer *w); /* of the log segments there are */
@@ -87,6 +121,7 @@ const struct evlog_info *evlog_reader_info(const struct evlog_reader *r);
 /* Next record in order; 1, 0 at the end, or a negative code. data is borrowed until the next call. */
 int evlog_reader_next(struct evlog_reader *r, struct evlog_record *rec, struct rv_err *err);
 void evlog_reader_rewind(struct evlog_reader *r);
+struct evlog_source *evlog_reader_source(struct evlog_reader *r);
 
 /* ---- payloads of the meta records ---- */
 struct cpu_state;

@@ -10,7 +10,7 @@ struct recorder;
 struct output_digest;
 /* Borrows all three for its life. */
 int recorder_create(struct recorder **out, struct nondet *inner, struct output *inner_out,
-		    struct evlog_writer *log);
+		    struct evlog_sink *log);
 void recorder_destroy(struct recorder *r);
 struct nondet *recorder_nondet(struct recorder *r);
 struct output *recorder_output(struct recorder *r);

@@ -10,6 +10,7 @@
 #ifndef RV_RECORD_TRACE_H
 #define RV_RECORD_TRACE_H
 
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/status.h"
 #include "base/types.h"
@@ -62,6 +63,12 @@ struct trace_start {
 	struct exec_point at;
 };
 void trace_manifest_fini(struct trace_manifest *m);
+/* Header and body to out. RV_EINVAL if a value cannot stand in a manifest. */
+int manifest_encode(const struct trace_manifest *m, struct bytes *out);
+/* The whole file. name: for messages. RV_EDAMAGED, RV_EVERSION, RV_ENOMEM. On success the caller owns
+ * *out (trace_manifest_fini). */
+int manifest_decode(const uint8_t *data, size_t len, const char *name, struct trace_manifest *out,
+		    struct rv_err *err);
 
 /* A trace opened for reading: manifest, guest files (mapped), nothing of the log yet. */
 struct trace;

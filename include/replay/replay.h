@@ -7,8 +7,8 @@
 #include "record/evlog.h"
 
 struct replayer;
-/* show: where output goes as it is replayed; NULL: nowhere. Borrows reader and show. */
-int replayer_create(struct replayer **out, struct evlog_reader *reader, struct output *show);
+/* show: where output goes as it is replayed; NULL: nowhere. Borrows log and show. */
+int replayer_create(struct replayer **out, struct evlog_source *log, struct output *show);
 void replayer_destroy(struct replayer *r);
 /* The replay begins at a checkpoint: what had been sent there. */
 struct output_digest;
@@ -24,13 +24,15 @@ int replayer_finish(struct replayer *r, struct machine *m, int rc, const struct 
 		    struct rv_err *err);
 /* On RV_EDIVERGED: several lines for a person: where, both sides' digests and registers, nearest events. */
 const char *replayer_report(const struct replayer *r);
-/* Where the log ends: for progress lines. 0 if unknown. */
+/* How far the log is known: where a finished one ends. */
 icount_t replayer_last_icount(const struct replayer *r);
+const struct output_digest *replayer_sent(const struct replayer *r);
 uint64_t replayer_digests_checked(const struct replayer *r);
 
-/* A machine_cfg from a trace's manifest and files (nondet and output not filled); the cmdline etc. are
- * borrowed. disks: a port for each of the manifest's disks (may be NULL if it has none). */
-void replay_machine_cfg(const struct trace *t, struct disk *const disks[], struct machine_cfg *cfg);
+/* A machine_cfg from a manifest and the guest's files (nondet and output not filled); all is borrowed. disks: a port for
+ * each of the manifest's disks (may be NULL if it has none). */
+void replay_machine_cfg(const struct trace_manifest *m, const void *kernel, const void *initrd,
+			struct disk *const disks[], struct machine_cfg *cfg);
 
 /*
  * What the recording read from the bases of its disks, block by block: a base that was changed since is

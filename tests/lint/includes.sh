@@ -42,7 +42,7 @@ declare -A header_may=(
 declare -A only_in=(
 	[Zydis/Zydis.h]="vmm/engine/exact" [Zydis.h]="vmm/engine/exact" [linux/kvm.h]="vmm/engine/kvm"
 	[gdbstub/debug_target.h]="gdbstub replay include/replay include/gdbstub vmm/cli"
-	[seccomp.h]="vmm/cli" [termios.h]="vmm/backend vmm/cli" [lz4.h]="record" [xxhash.h]="vmm/base"
+	[seccomp.h]="vmm/cli" [termios.h]="vmm/backend vmm/cli" [lz4.h]="record ft" [openssl/ssl.h]="ft" [curl/curl.h]="ft" [xxhash.h]="vmm/base"
 )
 
 complain() {

@@ -383,6 +383,11 @@ void disk_file_destroy(struct disk_file *d)
 	free(d);
 }
 
+struct disk_files *disk_file_files(struct disk_file *d)
+{
+	return &d->files;
+}
+
 struct disk *disk_file_port(struct disk_file *d)
 {
 	return &d->disk;

@@ -34,6 +34,8 @@ struct disk_files {
 	size_t nrows;
 };
 
+struct disk_files *disk_file_files(struct disk_file *d);
+
 /* Carries out one request: RV_OK or what went wrong. edge: DISK_EDGES blocks, which hold the contents of
  * io->src[] of a write afterwards. One request of a disk with commit at a time. */
 int disk_files_do(struct disk_files *f, struct disk_io *io, uint8_t *edge);

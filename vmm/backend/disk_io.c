@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/digest.h"
 
 /* No file is longer: keeps offsets from wrapping when a damaged trace names one. */
 #define BLOCK_MAX (1ull << 50)
@@ -315,4 +316,38 @@ int disk_files_copy(int from, int to)
 		rc = copy_range(from, to, (uint64_t)data, (uint64_t)at);
 	}
 	return rc;
+}
+
+/* ---- for a machine that is sent to another host ---- */
+
+int disk_file_log_read(struct disk_file *d, uint64_t block, uint32_t nblocks, uint8_t *data)
+{
+	const size_t len = (size_t)nblocks * DISK_BLOCK;
+	size_t got = 0;
+	int rc = read_at(disk_file_files(d)->log, data, len, block * DISK_BLOCK, &got);
+	/* Behind its end nothing was written yet: in flight, and begun anew wherever it goes. */
+	memset(data + got, 0, len - got);
+	return rc;
+}
+
+int disk_file_log_write(struct disk_file *d, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	return write_at(disk_file_files(d)->log, data, (size_t)nblocks * DISK_BLOCK, block * DISK_BLOCK);
+}
+
+int disk_file_digests(struct disk_file *d, uint32_t region, struct bytes *out)
+{
+	const struct disk_files *f = disk_file_files(d);
+	uint8_t *data = malloc(region);
+	int rc = data ? RV_OK : RV_ENOMEM;
+	for (uint64_t at = 0; rc == RV_OK && at < f->size; at += region) {
+		size_t n = f->size - at < region ? (size_t)(f->size - at) : region, got = 0;
+		rc = read_at(f->base, data, n, at, &got);
+		if (rc == RV_OK && got != n)
+			rc = RV_EIO;
+		if (rc == RV_OK)
+			bytes_put_u64(out, digest_bytes(data, n, 0).lo);
+	}
+	free(data);
+	return rc == RV_OK && out->failed ? RV_ENOMEM : rc;
 }

@@ -35,7 +35,7 @@ struct net {
 	int wake; /* eventfd: from_guest has something, or stop */
 	pthread_t thread;
 	bool threaded;
-	atomic_bool closing;
+	atomic_bool closing, down;
 	struct net_polls polls;
 	uint8_t in[NET_FRAME_MAX];  /* backend's thread */
 	uint8_t out[NET_FRAME_MAX]; /* vCPU thread: the frame an event points to */
@@ -113,6 +113,8 @@ bool net_has_room(struct net *n)
 bool net_deliver(struct net *n, const void *frame, size_t len)
 {
 	bool was_empty;
+	if (atomic_load(&n->down))
+		return true;
 	if (len < NET_FRAME_MIN || len > NET_FRAME_MAX)
 		return false;
 	if (!queue_put(&n->to_guest, frame, (uint32_t)len, &was_empty)) {
@@ -139,6 +141,11 @@ static int net_take(void *ctx, const struct nd_query *query, struct nd_event *ev
 	return 1;
 }
 
+void net_set_link(struct net *n, bool up)
+{
+	atomic_store(&n->down, !up);
+}
+
 static void net_wake(struct net *n)
 {
 	const uint64_t one = 1;
@@ -148,7 +155,7 @@ static void net_wake(struct net *n)
 void net_send(struct net *n, const void *frame, size_t len)
 {
 	bool was_empty;
-	if (len < NET_FRAME_MIN || len > NET_FRAME_MAX ||
+	if (atomic_load(&n->down) || len < NET_FRAME_MIN || len > NET_FRAME_MAX ||
 	    !queue_put(&n->from_guest, frame, (uint32_t)len, &was_empty)) {
 		n->tx_dropped++;
 		return;

@@ -24,7 +24,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_run, cmd_record, cmd_replay, cmd_verify, cmd_info, cmd_dump, cmd_debug,
-	cmd_ctl, cmd_resume, cmd_export, cmd_pack, cmd_unpack;
+	cmd_ctl, cmd_resume, cmd_export, cmd_pack, cmd_unpack, cmd_primary, cmd_backup;
 
 /* Prints "retrovisor: TEXT" on stderr (control bytes escaped) and returns the exit status of err->code. */
 int cli_fail(const struct rv_err *err);

@@ -26,7 +26,7 @@ static int end_status(const struct machine_result *result,
 	}
 }
 
-int live_cmd(const char *command, const struct machine_opts *o, const char *trace_path)
+int live_cmd(const char *command, struct machine_opts *o, const char *trace_path)
 {
 	struct machine_result result = { 0 };
 	struct session *s = NULL;
@@ -34,7 +34,7 @@ int live_cmd(const char *command, const struct machine_opts *o, const char *trac
 	icount_t icount;
 	int rc;
 
-	rc = session_open_live(&s, o, trace_path, &err);
+	rc = o->pair && o->pair->listen ? session_open_backup(&s, o, &err) : session_open_live(&s, o, trace_path, &err);
 	if (rc)
 		return cli_fail(&err);
 	rc = session_run(s, &result, &err);

@@ -5,7 +5,7 @@
 
 #include "machine_opts.h"
 
-/* trace_path NULL: run. Returns the exit status. */
-int live_cmd(const char *command, const struct machine_opts *o, const char *trace_path);
+/* trace_path NULL: nothing is recorded: run, or half of a pair (a backup's o gets what the machine is). Returns the exit status. */
+int live_cmd(const char *command, struct machine_opts *o, const char *trace_path);
 
 #endif

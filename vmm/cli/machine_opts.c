@@ -334,18 +334,33 @@ static int resume_devices(struct machine_opts *o, const struct trace_manifest *m
 	for (unsigned i = 0; i < m->ndisks; i++) {
 		snprintf(o->devices.disk[i].path, sizeof(o->devices.disk[i].path), "%s",
 			 base_opts_path(bases, m->disk[i].path));
+	}
+	o->devices.ndisks = m->ndisks;
+	if (m->console && !o->devices.hvc)
+		o->devices.hvc = "none";
+	return 0;
+}
+
+void machine_opts_adopt(struct machine_opts *o, const struct trace_manifest *m)
+{
+	o->append = m->cmdline;
+	o->memory = m->memory;
+	o->cpus = m->ncpus;
+	o->clock = m->clock_virtual ? LIVE_CLOCK_VIRTUAL : LIVE_CLOCK_HOST;
+	o->no_reboot = !m->reboot;
+	o->seed = m->seed;
+	o->chaos = m->chaos;
+	o->date = m->date;
+	o->seed_given = o->date_given = true;
+	for (unsigned i = 0; i < m->ndisks; i++) {
 		o->devices.disk[i].readonly = m->disk[i].readonly;
 		o->devices.disk[i].commit = m->disk[i].commit;
 	}
-	o->devices.ndisks = m->ndisks;
 	for (unsigned i = 0; i < m->nnets; i++) {
 		memcpy(o->devices.net[i].mac, m->net[i].mac, sizeof(m->net[i].mac));
 		o->devices.net[i].mac_given = true;
 		o->devices.net[i].mtu = m->net[i].mtu;
 	}
-	if (m->console && !o->devices.hvc)
-		o->devices.hvc = "none";
-	return 0;
 }
 
 int machine_opts_resume(struct machine_opts *o, const struct trace *t, const char *path,
@@ -365,15 +380,7 @@ int machine_opts_resume(struct machine_opts *o, const struct trace *t, const cha
 	snprintf(o->resume_initrd, sizeof(o->resume_initrd), "%s/initrd", path);
 	o->kernel = o->resume_kernel;
 	o->initrd = m->initrd_len ? o->resume_initrd : NULL;
-	o->append = m->cmdline;
-	o->memory = m->memory;
-	o->cpus = m->ncpus;
-	o->clock = m->clock_virtual ? LIVE_CLOCK_VIRTUAL : LIVE_CLOCK_HOST;
-	o->no_reboot = !m->reboot;
-	o->seed = m->seed;
-	o->chaos = m->chaos;
-	o->date = m->date;
-	o->seed_given = o->date_given = true;
+	machine_opts_adopt(o, m);
 	rc = resume_devices(o, m, bases, err);
 	return rc ? rc : machine_opts_check(o, "record", err);
 }

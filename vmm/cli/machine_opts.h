@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "jit_opts.h"
 #include "opts.h"
+#include "pair_opts.h"
 #include "port/live.h"
 #include "record/evlog.h"
 
@@ -38,6 +39,7 @@ struct machine_opts {
 	/* record: a flight recording keeps so much, in ns of host time or bytes; both 0: everything */
 	uint64_t keep_ns, keep_bytes;
 	const char *ctl;           /* socket; NULL: none */
+	const struct pair_opts *pair; /* half of a hot-standby pair; NULL: not */
 	const char *resume;        /* a saved machine to go on with; NULL: power-on */
 	char resume_kernel[PATH_MAX], resume_initrd[PATH_MAX]; /* what kernel and initrd point to then */
 	bool on_panic_stop;
@@ -50,6 +52,10 @@ void machine_opts_init(struct machine_opts *o);
 int machine_opts_set(void *machine_opts, int id, const char *value, struct rv_err *err);
 /* After parsing: what is missing, what does not go together; fills defaults that depend on others. */
 int machine_opts_check(struct machine_opts *o, const char *command, struct rv_err *err);
+
+struct trace_manifest;
+/* What the machine is, disks and networks included, as a manifest says; where they lead to stays. */
+void machine_opts_adopt(struct machine_opts *o, const struct trace_manifest *m);
 
 /* For `resume`, in place of machine_opts_check(): what the machine is comes from the manifest of the trace at path;
  * what of it was given on the command line is refused. */

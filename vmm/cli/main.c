@@ -14,7 +14,7 @@
 
 static const struct cli_command *const commands[] = {
 	&cmd_run, &cmd_record, &cmd_replay, &cmd_verify, &cmd_info, &cmd_dump, &cmd_debug,
-	&cmd_ctl, &cmd_resume, &cmd_export, &cmd_pack, &cmd_unpack,
+	&cmd_ctl, &cmd_resume, &cmd_export, &cmd_pack, &cmd_unpack, &cmd_primary, &cmd_backup,
 };
 
 int cli_fail(const struct rv_err *err)
@@ -78,7 +78,8 @@ static int help_all(void)
 		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
 	puts("  help     the options of one command: retrovisor help COMMAND\n\n"
 	     "Exit status: 0 done; 1 failed; 2 usage; 3 divergence; 4 trace damaged; under run and\n"
-	     "record, for a guest that left through isa-debug-exit: 128 | its code & 127.");
+	     "record, for a guest that left through isa-debug-exit: 128 | its code & 127; primary and\n"
+	     "backup: 5 the other half of the pair is live.");
 	return cli_finish_stdout(0);
 }
 

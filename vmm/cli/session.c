@@ -87,7 +87,7 @@ static int replay_backends(struct session *s, const struct session_replay_cfg *c
 	    (rc = host_devices_start(&s->host, cfg->trace_path, err)) ||
 	    (rc = base_digests_create(&s->bases, s->reader, err)))
 		return rc;
-	rc = replayer_create(&s->replayer, s->reader, &s->host.output);
+	rc = replayer_create(&s->replayer, evlog_reader_source(s->reader), &s->host.output);
 	if (rc)
 		return rv_err_set(err, rc, "%s: cannot make the replayer: %s", cfg->trace_path,
 				  rv_status_text(rc));
@@ -156,7 +156,7 @@ int session_open_replay(struct session **out, const struct session_replay_cfg *c
 	if ((rc = evlog_reader_open(&s->reader, s->trace, err)) ||
 	    (rc = replay_backends(s, cfg, err)))
 		goto fail;
-	replay_machine_cfg(s->trace, s->host.port, &mcfg);
+	replay_machine_cfg(trace_manifest(s->trace), trace_kernel(s->trace), trace_initrd(s->trace), s->host.port, &mcfg);
 	mcfg.engine = &engine_exact_ops;
 	mcfg.jit = cfg->jit.jit;
 	mcfg.code_cache = cfg->jit.code_cache;
@@ -220,15 +220,18 @@ int session_run(struct session *s, struct machine_result *result, struct rv_err 
 {
 	int rc;
 
-	signals_set_stop(s->live ? session_stop_live : stop_replay, s);
-	signals_set_mark(s->recorder ? mark_here : NULL, s);
+	signals_set_stop(s->pair ? session_pair_stop : s->live ? session_stop_live : stop_replay, s);
+	signals_set_mark(s->log ? mark_here : NULL, s);
 	stats_begin(&s->stats);
-	rc = s->live ? session_run_live(s, result) : machine_run(s->machine, &s->limits, result);
+	rc = s->pair ? session_pair_run(s, result) :
+	     s->live ? session_run_live(s, result) : machine_run(s->machine, &s->limits, result);
 	stats_end(&s->stats);
 	progress_end(&s->progress);
 	if (s->jit.dump_set)
 		show_block(s);
-	if (s->recorder)
+	if (s->pair)
+		rc = session_pair_end(s, rc, err);
+	else if (s->recorder)
 		rc = session_finish_record(s, rc, result, err);
 	else if (s->replayer)
 		rc = replay_finish(s, rc, result, err);
@@ -253,6 +256,7 @@ void session_close(struct session *s)
 	progress_end(&s->progress);
 	gdbstub_destroy(s->stub);
 	live_target_destroy(s->target);
+	session_pair_close(s);
 	ckpt_writer_destroy(s->ckpts); /* its thread may still drop what the next has noted */
 	record_keep_destroy(s->keep);
 	recorder_destroy(s->recorder);

@@ -27,6 +27,9 @@ struct session;
 int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
 		      struct rv_err *err);
 
+/* A backup of a hot-standby pair; waits for its primary. o: where devices lead to; gets what machine it is. */
+int session_open_backup(struct session **out, struct machine_opts *o, struct rv_err *err);
+
 /* Looks on at a replay: questions to the inbound port, the events that answer them, outputs, digests. */
 struct session_tap {
 	void (*question)(void *ctx, const struct nd_query *q);

@@ -70,6 +70,7 @@ struct session {
 	struct replayer *replayer;
 	struct base_digests *bases;
 	icount_t until;
+	struct pair *pair; /* half of a hot-standby pair; NULL: not */
 };
 
 
@@ -78,12 +79,31 @@ struct session *session_new(void); /* NULL: out of memory */
 /* ---- session_live.c ---- */
 
 /* What may be asked of the vCPU thread; it looks between two stretches of machine_run(). */
-enum session_ask { ASK_MARK = 1, ASK_CKPT = 2, ASK_CTL = 4 };
+enum session_ask { ASK_MARK = 1, ASK_CKPT = 2, ASK_CTL = 4, ASK_PAIR = 8 };
 void session_ask(struct session *s, enum session_ask what); /* any thread, signal handlers */
 void session_stop_live(void *ctx);                          /* the same; ctx is the session */
 int session_run_live(struct session *s, struct machine_result *result);
 /* Closes the books of a recording. rc: what the run gave. */
 int session_finish_record(struct session *s, int rc, const struct machine_result *result, struct rv_err *err);
 int session_live_failed(const struct session *s, int rc, struct rv_err *err);
+void session_answer_asked(struct session *s); /* vCPU thread, between two stretches */
+/* Parts of session_open_live() and its end that a backup needs as well. */
+int session_live_ports(struct session *s, const struct machine_opts *o, struct rv_err *err);
+int session_live_fence(struct session *s, const struct machine_opts *o, const char *trace_path, struct rv_err *err);
+int session_live_lock(struct session *s, const struct machine_opts *o, const char *trace_path, struct rv_err *err);
+
+/* ---- session_pair.c ---- */
+/* Keys, addresses, the arbiter's process: before there are threads. */
+int session_pair_prepare(struct session *s, const struct machine_opts *o, struct rv_err *err);
+int session_pair_primary(struct session *s, const struct machine_opts *o, struct rv_err *err);
+/* Waits for a primary, and builds the machine it describes. o gets what that is. */
+int session_pair_backup(struct session *s, struct machine_opts *o, struct rv_err *err);
+int session_pair_run(struct session *s, struct machine_result *result);
+int session_pair_end(const struct session *s, int rc, struct rv_err *err);
+void session_pair_stop(void *ctx); /* signal handlers; ctx is the session */
+void session_pair_interrupt(struct session *s);
+int session_pair_switch(struct session *s, struct rv_err *err);
+void session_pair_stats(struct session *s, struct bytes *out);
+void session_pair_close(struct session *s);
 
 #endif

@@ -50,8 +50,11 @@ static unsigned console_paths(const char *spec, struct sandbox_path *paths)
 	return n;
 }
 
-static bool has_user_net(const struct machine_opts *o)
+/* A user-mode network makes connections; so does half of a pair. */
+static bool has_sockets(const struct machine_opts *o)
 {
+	if (o->pair)
+		return true;
 	for (unsigned i = 0; i < o->devices.nnets; i++)
 		if (!strncmp(o->devices.net[i].spec, "user", 4))
 			return true;
@@ -69,7 +72,7 @@ static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
 	if (o->engine == &engine_kvm_ops)
 		paths[n++] = (struct sandbox_path){ open("/dev/kvm", O_PATH | O_CLOEXEC),
 						    SANDBOX_ACCESS_DEVICE };
-	if (has_user_net(o)) /* the host's resolver settings, which the guest's name server follows */
+	if (has_sockets(o) && !o->pair) /* the host's resolver settings, which the guest's name server follows */
 		paths[n++] = (struct sandbox_path){ open("/etc/resolv.conf", O_PATH | O_CLOEXEC),
 						    SANDBOX_ACCESS_FILE };
 	if (o->ctl) { /* to remove the socket, and for what is saved */
@@ -89,7 +92,7 @@ static int live_sandbox(const struct machine_opts *o, const char *trace_path, st
 {
 	struct sandbox_path paths[LIVE_PATHS_MAX];
 	unsigned n = live_paths(o, trace_path, paths);
-	const enum sandbox_tcp tcp = has_user_net(o) ? SANDBOX_TCP_ALL : SANDBOX_TCP_NONE;
+	const enum sandbox_tcp tcp = has_sockets(o) ? SANDBOX_TCP_ALL : SANDBOX_TCP_NONE;
 	int rc = o->gdb ? gdb_sandbox_prepare(o->gdb, paths, n, tcp, err) :
 			  sandbox_prepare(paths, n, tcp, err);
 
@@ -101,7 +104,7 @@ static int live_sandbox(const struct machine_opts *o, const char *trace_path, st
 }
 
 /* The live ports, and what must be opened while the process still may. */
-static int live_open(struct session *s, const struct machine_opts *o, struct rv_err *err)
+int session_live_ports(struct session *s, const struct machine_opts *o, struct rv_err *err)
 {
 	/* A person at a terminal needs a halt to take its time, also under the virtual clock. */
 	const bool person = !strcmp(o->serial, "stdio") && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -255,8 +258,11 @@ static int record_mark(void *ctx, struct machine *m)
 void session_ask(struct session *s, enum session_ask what)
 {
 	atomic_fetch_or(&s->asked, what);
-	machine_interrupt(s->machine);
+	if (s->machine)
+		machine_interrupt(s->machine);
 	live_interrupt(s->live);
+	if (s->pair)
+		session_pair_interrupt(s);
 }
 
 /* Signal handler and console thread: end a live run through its inbound port, so that the end is logged. */
@@ -281,7 +287,7 @@ static void guest_panicked(void *ctx, struct machine *m)
 
 	fprintf(stderr, "retrovisor: the guest's kernel panicked at icount %" PRIu64 "%s\n", machine_icount(m),
 		s->on_panic_stop ? "; the run ends here" : "");
-	if (s->recorder && note_here(s, "guest panic") == RV_OK)
+	if (s->log && note_here(s, "guest panic") == RV_OK)
 		session_ask(s, ASK_CKPT);
 	if (s->on_panic_stop)
 		live_stop(s->live);
@@ -296,6 +302,10 @@ static int ctl_stats(struct session *s, struct bytes *reply)
 {
 	struct stats now = s->stats;
 
+	if (!s->machine) {
+		bytes_put_text(reply, "\"ft\": {\"role\": \"waiting\", \"term\": 0}");
+		return 0;
+	}
 	stats_end(&now);
 	bytes_put_text(reply, "\"icount\": %" PRIu64 ", \"vns\": %" PRIu64 ", \"seconds\": %.3f, "
 		       "\"vcpu_cpu_seconds\": %.3f, \"mips\": %.1f, \"events\": %" PRIu64,
@@ -318,6 +328,8 @@ static int ctl_stats(struct session *s, struct bytes *reply)
 			       i ? ", " : ", \"nets\": [", n.rx_bytes, n.rx_dropped, n.tx_bytes, n.tx_dropped,
 			       i + 1 == s->host.nnets ? "]" : "");
 	}
+	if (s->pair)
+		session_pair_stats(s, reply);
 	return 0;
 }
 
@@ -360,12 +372,25 @@ static int ctl_run(void *ctx, const char *command, const char *arg, struct bytes
 
 	if (!strcmp(command, "stats"))
 		return ctl_stats(s, reply);
+	if (!s->machine)
+		return rv_err_set(err, RV_ENOTSUP, "%.40s: there is no machine yet", command);
+	if (!strcmp(command, "save") && s->pair)
+		return rv_err_set(err, RV_ENOTSUP, "save: not while it is half of a pair");
 	if (!strcmp(command, "save"))
 		return ctl_save(s, arg, reply, err);
 	if (!strcmp(command, "stop")) {
-		live_stop(s->live);
+		if (s->pair)
+			session_pair_stop(s);
+		else
+			live_stop(s->live);
+	} else if (!strcmp(command, "switch")) {
+		if (!s->pair)
+			return rv_err_set(err, RV_ENOTSUP, "switch: this machine has no backup");
+		rc = session_pair_switch(s, err);
+		if (rc)
+			return rc;
 	} else if (!strcmp(command, "mark") || !strcmp(command, "checkpoint")) {
-		if (!s->recorder)
+		if (!s->log)
 			return rv_err_set(err, RV_ENOTSUP, "%s: nothing is recorded", command);
 		if (*command == 'm')
 			rc = note_here(s, *arg ? arg : "mark");
@@ -374,18 +399,18 @@ static int ctl_run(void *ctx, const char *command, const char *arg, struct bytes
 		if (*command == 'c' && !s->ckpts)
 			return rv_err_set(err, RV_ENOTSUP, "checkpoint: none are taken (--checkpoint-every=0)");
 	} else {
-		return rv_err_set(err, RV_EUSAGE, "unknown command '%.80s'; use stats, mark, checkpoint, save or stop",
+		return rv_err_set(err, RV_EUSAGE, "unknown command '%.80s'; use stats, mark, checkpoint, save, switch or stop",
 				  command);
 	}
 	bytes_put_text(reply, "\"icount\": %" PRIu64, machine_icount(s->machine));
 	return rc;
 }
 
-static void answer_asked(struct session *s)
+void session_answer_asked(struct session *s)
 {
 	unsigned asked = atomic_exchange(&s->asked, 0);
 
-	if ((asked & ASK_MARK) && s->recorder)
+	if ((asked & ASK_MARK) && s->log)
 		(void)note_here(s, "SIGUSR1"); /* an error of the log ends the run by itself */
 	if ((asked & ASK_CKPT) && s->ckpts && progress_now_ns() >= s->ckpt_next)
 		s->ckpt_wanted = true;
@@ -419,7 +444,7 @@ static int record_open(struct session *s, const struct machine_opts *o, const ch
 	trace_manifest_fini(&manifest);
 	if (rc)
 		return rc;
-	rc = recorder_create(&s->recorder, live_nondet(s->live), &s->host.output, s->log);
+	rc = recorder_create(&s->recorder, live_nondet(s->live), &s->host.output, evlog_writer_sink(s->log));
 	if (rc)
 		return rv_err_set(err, rc, "cannot make the recorder: %s", rv_status_text(rc));
 	s->gate.to_nondet = recorder_nondet(s->recorder);
@@ -479,6 +504,49 @@ static int live_ctl(struct session *s, const char *path, struct rv_err *err)
 	return ctl_create(&s->ctl, &cfg, err);
 }
 
+/* Control socket, sandbox, consoles: in this order. */
+int session_live_fence(struct session *s, const struct machine_opts *o, const char *trace_path, struct rv_err *err)
+{
+	int rc = 0;
+
+	if (o->ctl)
+		rc = live_ctl(s, o->ctl, err);
+	if (!rc && o->sandbox)
+		rc = live_sandbox(o, trace_path, err);
+	return rc ? rc : live_consoles(s, o, err);
+}
+
+int session_live_lock(struct session *s, const struct machine_opts *o, const char *trace_path, struct rv_err *err)
+{
+	const unsigned flags = (has_sockets(o) ? SANDBOX_NET : 0u) | (o->ctl ? SANDBOX_CTL : 0u);
+
+	(void)s;
+	return o->sandbox ? sandbox_enter(live_profile(o, trace_path), flags, err) : 0;
+}
+
+/* Everything but the machine is there before a primary calls. */
+int session_open_backup(struct session **out, struct machine_opts *o, struct rv_err *err)
+{
+	struct session *s = session_new();
+	int rc;
+
+	if (!s)
+		return rv_err_set(err, RV_ENOMEM, "out of memory");
+	s->jit = o->jit;
+	s->opts = o;
+	if ((rc = session_pair_prepare(s, o, err)) || (rc = session_live_ports(s, o, err)) ||
+	    (rc = session_live_fence(s, o, NULL, err)) || (s->ctl && (rc = ctl_start(s->ctl, err))) ||
+	    (rc = session_pair_backup(s, o, err)) || (rc = session_live_lock(s, o, NULL, err))) {
+		session_close(s);
+		return rc;
+	}
+	s->limits.icount = s->max_icount = ICOUNT_MAX;
+	s->limits.panic = guest_panicked;
+	s->on_panic_stop = o->on_panic_stop;
+	*out = s;
+	return 0;
+}
+
 int session_open_live(struct session **out, const struct machine_opts *o, const char *trace_path,
 		      struct rv_err *err)
 {
@@ -511,11 +579,8 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 	if ((rc = files_read(&s->kernel, "--kernel", o->kernel, err)) ||
 	    (o->initrd && (rc = files_read(&s->initrd, "--initrd", o->initrd, err))))
 		goto fail;
-	if ((rc = live_open(s, o, err)) || (o->ctl && (rc = live_ctl(s, o->ctl, err))))
-		goto fail;
-	if (o->sandbox && (rc = live_sandbox(o, trace_path, err)))
-		goto fail;
-	if ((rc = live_consoles(s, o, err)))
+	if ((o->pair && (rc = session_pair_prepare(s, o, err))) || (rc = session_live_ports(s, o, err)) ||
+	    (rc = session_live_fence(s, o, trace_path, err)))
 		goto fail;
 	host_devices_describe(&s->host, o, &cfg.devices);
 	cfg.kernel = s->kernel.data;
@@ -538,13 +603,14 @@ int session_open_live(struct session **out, const struct machine_opts *o, const 
 		goto fail;
 	if (o->resume && (rc = resume_io(s, &sent, err)))
 		goto fail;
+	if (o->pair && (rc = session_pair_primary(s, o, err)))
+		goto fail;
 	if (s->ctl && (rc = ctl_start(s->ctl, err)))
 		goto fail;
 	s->gdb_wait = o->gdb_wait;
 	if (o->gdb && (rc = live_gdb(s, o->gdb, err)))
 		goto fail;
-	if (o->sandbox && (rc = sandbox_enter(live_profile(o, trace_path),
-					  (has_user_net(o) ? SANDBOX_NET : 0u) | (o->ctl ? SANDBOX_CTL : 0u), err)))
+	if ((rc = session_live_lock(s, o, trace_path, err)))
 		goto fail;
 	*out = s;
 	return 0;
@@ -593,7 +659,7 @@ static int run_plain(struct session *s, struct machine_result *result)
 			s->limits.icount = machine_icount(s->machine) + 1;
 		rc = machine_run(s->machine, &s->limits, result);
 		if (rc == RV_EINTR || (rc == RV_OK && result->end == MACHINE_END_INTERRUPTED)) {
-			answer_asked(s);
+			session_answer_asked(s);
 		} else if (rc == RV_OK && result->end == MACHINE_END_LIMIT &&
 			   machine_icount(s->machine) < s->max_icount) {
 			ckpts_take(s);

@@ -242,6 +242,11 @@ static int machine_apply(struct machine *m, const struct nd_event *ev, bool *sto
 			return RV_EDIVERGED;
 		rc = virtio_net_input(m->board.net[ev->instance], ev->data, ev->len);
 		break;
+	case ND_ANNOUNCE:
+		if (ev->instance >= m->board.nnets || ev->len)
+			return RV_EDIVERGED;
+		virtio_net_announce(m->board.net[ev->instance]);
+		break;
 	case ND_STOP:
 		*stop = true;
 		break;
@@ -277,6 +282,8 @@ static int machine_events(struct machine *m, bool *stop)
 	while (!*stop) {
 		struct nd_query q = machine_query(m, false);
 		rc = nondet_next(m->nondet, &q, &ev);
+		if (rc < 0)
+			m->asked = ICOUNT_MAX; /* no answer: who runs on asks again */
 		if (rc <= 0)
 			return rc;
 		rc = machine_apply(m, &ev, stop);
@@ -428,6 +435,8 @@ static int machine_loop(struct machine *m, const struct machine_limits *limits,
 		if (limits->mark_every && now % limits->mark_every == 0 && now != m->marked) {
 			m->marked = now;
 			rc = limits->mark(limits->ctx, m);
+			if (rc == RV_EINTR)
+				m->marked = ICOUNT_MAX; /* it did not happen: again, next time */
 			if (rc < 0)
 				return rc;
 			stop |= rc > 0;

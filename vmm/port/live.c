@@ -42,6 +42,7 @@ struct live {
 	atomic_bool stop;
 	bool stop_told;
 	atomic_bool interrupt;
+	atomic_uint announce; /* networks from this number down are still to be told */
 
 	pthread_mutex_t lock;
 	struct live_inbox {
@@ -109,6 +110,17 @@ static bool live_take_stop(struct live *l, struct nd_event *ev)
 	return true;
 }
 
+static bool live_take_announce(struct live *l, struct nd_event *ev)
+{
+	unsigned left = atomic_load_explicit(&l->announce, memory_order_relaxed);
+	if (!left)
+		return false;
+	atomic_store(&l->announce, left - 1);
+	ev->kind = ND_ANNOUNCE;
+	ev->instance = left - 1;
+	return true;
+}
+
 static bool live_take_console(struct live *l, const struct nd_query *q, unsigned instance,
 			      struct nd_event *ev)
 {
@@ -149,7 +161,7 @@ static bool live_take_source(struct live *l, const struct nd_query *q, struct nd
 /* Whatever came from outside, in the order in which it is let in. */
 static bool live_take_input(struct live *l, const struct nd_query *q, struct nd_event *ev)
 {
-	if (live_take_stop(l, ev))
+	if (live_take_stop(l, ev) || live_take_announce(l, ev))
 		return true;
 	for (unsigned i = 0; i < CONSOLES; i++)
 		if (live_take_console(l, q, i, ev))
@@ -391,6 +403,12 @@ size_t live_console_input(struct live *l, unsigned instance, const void *data, s
 	if (n)
 		live_wake(l);
 	return n;
+}
+
+void live_announce(struct live *l, unsigned nets)
+{
+	atomic_store(&l->announce, nets);
+	live_wake(l);
 }
 
 void live_interrupt(struct live *l)

@@ -232,7 +232,7 @@ static void fake_record(const char *path, struct fake_live *live, icount_t limit
 	struct machine_result result;
 	struct rv_err err = { 0 };
 
-	assert_int_equal(recorder_create(&rec, &live->nondet, &live->output, w), 0);
+	assert_int_equal(recorder_create(&rec, &live->nondet, &live->output, evlog_writer_sink(w)), 0);
 	lim.ctx = rec;
 	fake_init(&m, recorder_nondet(rec), recorder_output(rec));
 	m.poweroff_at = poweroff_at;

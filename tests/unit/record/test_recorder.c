@@ -72,7 +72,7 @@ static void test_log_error_stops(void **state)
 	big.data = calloc(1, 1000);
 	big.len = 1000;
 	assert_int_equal(evlog_writer_append(w, &big), 0);
-	assert_int_equal(recorder_create(&rec, &live.nondet, &live.output, w), 0);
+	assert_int_equal(recorder_create(&rec, &live.nondet, &live.output, evlog_writer_sink(w)), 0);
 	fake_init(&m, recorder_nondet(rec), recorder_output(rec));
 	assert_int_equal(fake_run(&m, &lim, &result), RV_EEXIST);
 	recorder_destroy(rec);

@@ -31,7 +31,7 @@ static void replay(const char *path, struct replay_run *run)
 	fake_live_init(&show, 1);
 	if (trace_open(&t, path, &run->err) || evlog_reader_open(&reader, t, &run->err))
 		fail_msg("%s", run->err.text);
-	assert_int_equal(replayer_create(&r, reader, &show.output), 0);
+	assert_int_equal(replayer_create(&r, evlog_reader_source(reader), &show.output), 0);
 	lim.ctx = r;
 	fake_init(&m, replayer_nondet(r), replayer_output(r));
 	m.poweroff_at = run->poweroff_at;
@@ -211,7 +211,7 @@ static void hand_start(struct by_hand *h, const struct evlog_record *recs, size_
 	evlog_writer_destroy(w);
 	assert_int_equal(trace_open(&h->t, h->path, &err), 0);
 	assert_int_equal(evlog_reader_open(&h->reader, h->t, &err), 0);
-	assert_int_equal(replayer_create(&h->r, h->reader, NULL), 0);
+	assert_int_equal(replayer_create(&h->r, evlog_reader_source(h->reader), NULL), 0);
 }
 
 static void hand_stop(struct by_hand *h)
