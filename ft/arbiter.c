@@ -93,6 +93,8 @@ static void reply_encode(const struct arbiter_reply *r, uint8_t out[REPLY_LEN])
 static _Noreturn void child_main(int fd, struct answering *a)
 {
 	uint8_t request[REQUEST_LEN], reply[REPLY_LEN];
+	if (a->kind->prepare)
+		a->kind->prepare(a->self, &a->claim);
 	while (recv(fd, request, sizeof(request), 0) == (ssize_t)sizeof(request)) {
 		struct arbiter_reply r = { .term = le64_get(request + 1) };
 		if (request[0] == ASK_LOOK)
@@ -102,6 +104,8 @@ static _Noreturn void child_main(int fd, struct answering *a)
 		reply_encode(&r, reply);
 		if (send(fd, reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
 			break;
+		if (request[0] == ASK_CLAIM && a->kind->prepare)
+			a->kind->prepare(a->self, &a->claim);
 	}
 	_exit(0);
 }

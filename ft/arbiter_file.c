@@ -72,6 +72,26 @@ static void read_claim(int dir, const char *name, char out[ARBITER_CLAIM_MAX + 1
 	out[n > 0 ? n : 0] = '\0';
 }
 
+/* The random end of the claim makes the name ours alone. */
+static void tmp_name(const struct arbiter_file *f, const struct arbiter_claim *c, char out[NAME_MAX + 64])
+{
+	snprintf(out, NAME_MAX + 64, "%s.tmp-%s", f->name, c->text + strlen(c->text) - 32);
+}
+
+/* The file that will get the term's name says the same whatever the term is: it can be durable before it is needed. */
+static void file_prepare(void *self, const struct arbiter_claim *c)
+{
+	const struct arbiter_file *f = self;
+	char tmp[NAME_MAX + 64];
+	int dir = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	tmp_name(f, c, tmp);
+	if (faccessat(dir, tmp, F_OK, 0) < 0 && write_claim(dir, tmp, c->text) < 0)
+		(void)unlinkat(dir, tmp, 0);
+	close(dir);
+}
+
 static int file_claim(void *self, const struct arbiter_claim *c, uint64_t term, char holder[ARBITER_CLAIM_MAX + 1],
 		      struct rv_err *err)
 {
@@ -81,9 +101,9 @@ static int file_claim(void *self, const struct arbiter_claim *c, uint64_t term, 
 	if (dir < 0)
 		return RV_EIO;
 	snprintf(name, sizeof(name), "%s.%llu", f->name, (unsigned long long)term);
-	/* The random end of the claim makes the name ours alone. */
-	snprintf(tmp, sizeof(tmp), "%s.tmp-%s", f->name, c->text + strlen(c->text) - 32);
-	if (write_claim(dir, tmp, c->text) < 0 || (linkat(dir, tmp, dir, name, 0) < 0 && errno != EEXIST)) {
+	tmp_name(f, c, tmp);
+	file_prepare(self, c);
+	if (linkat(dir, tmp, dir, name, 0) < 0 && errno != EEXIST) {
 		rc = rv_err_set(err, RV_EIO, "%.150s/%.60s: %s", f->dir, name, strerror(errno));
 	} else {
 		read_claim(dir, name, holder);
@@ -128,6 +148,7 @@ const struct arbiter_kind arbiter_kind_file = {
 	.name = "file",
 	.open = file_open,
 	.close = file_close,
+	.prepare = file_prepare,
 	.claim = file_claim,
 	.latest = file_latest,
 };

@@ -20,6 +20,8 @@ struct arbiter_kind {
 	 * wants to know that, and calls close. */
 	int (*open)(void **self, const char *rest, struct rv_err *err);
 	void (*close)(void *self);
+	/* Between claims: what takes its time and can be done before one. May be NULL. */
+	void (*prepare)(void *self, const struct arbiter_claim *c);
 	/* RV_OK: ours now. RV_EEXIST: somebody's; holder is what its claim says. Other: not known, err why. */
 	int (*claim)(void *self, const struct arbiter_claim *c, uint64_t term, char holder[ARBITER_CLAIM_MAX + 1],
 		     struct rv_err *err);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -131,7 +130,8 @@ static enum ft_end end_of(const struct ft_node *n, enum ft_role from, enum ft_ev
 
 static void act(struct ft_node *n, uint32_t actions, enum ft_role from, enum ft_event_kind why)
 {
-	if (actions & FT_DO_PAUSE)
+	/* Halted, the machine ends by itself at the next look: but a backup replays what it has to its end. */
+	if ((actions & FT_DO_PAUSE) && !(actions & FT_DO_HALT))
 		set_paused(n, true);
 	if (actions & FT_DO_HOLD)
 		ft_stream_hold(n->stream);
@@ -439,8 +439,9 @@ static void pump_log(struct ft_node *n)
 		pthread_mutex_lock(&n->lock);
 		standing = n->standing;
 		pthread_mutex_unlock(&n->lock);
-		if (standing) {
-			send_log(n);
+		/* It is live as soon as it has this: nothing may be left that an acknowledgement could let go. */
+		ft_stream_stats(n->stream, &s);
+		if (standing && n->acked >= s.known && !s.held) {
 			put(n, FT_MSG_SWITCH, NULL, 0);
 			n->switch_due = false;
 		}
@@ -670,8 +671,6 @@ static void look_around(struct ft_node *n)
 void *ft_link_main(void *node)
 {
 	struct ft_node *n = node;
-	/* A pair depends on this thread being on time; it does little. Without the right it stays as it is. */
-	(void)setpriority(PRIO_PROCESS, 0, -10);
 	n->heard_at = n->acked_at = ft_now();
 	if (n->follow)
 		step(n, FT_EV_PEER, n->cfg.pairing->term);

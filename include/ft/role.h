@@ -85,7 +85,8 @@ struct ft_event {
 #define FT_DO_HOLD 0x2u          /* from here on outputs wait for acknowledgements */
 #define FT_DO_JOIN 0x4u          /* begin to send the machine's state, then the log */
 #define FT_DO_SEND_PROTECT 0x8u
-#define FT_DO_SEND_SWITCH 0x10u  /* behind all of the log */
+#define FT_DO_SEND_SWITCH 0x10u  /* when the machine stands, and all of its log is acknowledged: the other is live at once,
+				  * so nothing of ours may go out any more */
 #define FT_DO_SEND_TAKEN 0x20u
 #define FT_DO_SEND_BYE 0x40u
 #define FT_DO_CLOSE 0x80u        /* the link is done with, and what was being sent on it */

@@ -7,7 +7,8 @@
 #include "machine_opts.h"
 #include "parse.h"
 
-enum { OPT_BACKUP, OPT_LISTEN, OPT_PSK, OPT_CERT, OPT_KEY, OPT_CA, OPT_ARBITER, OPT_PAIR, OPT_TIMEOUT, OPT_MAX_LAG };
+enum { OPT_BACKUP, OPT_LISTEN, OPT_PSK, OPT_CERT, OPT_KEY, OPT_CA, OPT_ARBITER, OPT_PAIR, OPT_TIMEOUT, OPT_MAX_LAG,
+       OPT_METRICS };
 
 #define TIMEOUT_MIN 50u
 #define TIMEOUT_MAX 60000u
@@ -22,6 +23,7 @@ const struct opt_spec pair_opt_specs[PAIR_OPTS] = {
 	{ "pair", 0, "NAME", OPT_PAIR, "of the pair, the same on both halves (default: retrovisor)" },
 	{ "timeout", 0, "MS", OPT_TIMEOUT, "silence after which the other half counts as lost (500)" },
 	{ "max-lag", 0, "MS", OPT_MAX_LAG, "how far a backup may be behind before the guest is held up (100)" },
+	{ "metrics", 0, "ADDR", OPT_METRICS, "serve OpenMetrics at unix:PATH or a port of loopback" },
 	{ "listen", 0, "HOST:PORT", OPT_LISTEN, "where a primary may call" },
 };
 
@@ -46,7 +48,8 @@ int pair_opts_set(void *pair_opts, int id, const char *value, struct rv_err *err
 	struct pair_opts *o = pair_opts;
 	const char **const text[] = { [OPT_BACKUP] = &o->backup, [OPT_LISTEN] = &o->listen, [OPT_PSK] = &o->auth.psk,
 				      [OPT_CERT] = &o->auth.cert, [OPT_KEY] = &o->auth.key, [OPT_CA] = &o->auth.ca,
-				      [OPT_ARBITER] = &o->arbiter, [OPT_PAIR] = &o->pair };
+				      [OPT_ARBITER] = &o->arbiter, [OPT_PAIR] = &o->pair,
+				      [OPT_METRICS] = &o->metrics };
 
 	if (id == OPT_TIMEOUT)
 		return set_ms(&o->timeout_ms, "timeout", value, err);

@@ -79,6 +79,8 @@ static unsigned live_paths(const struct machine_opts *o, const char *trace_path,
 		paths[n++] = (struct sandbox_path){ files_open_parent(o->ctl), SANDBOX_ACCESS_SOCKET };
 		paths[n++] = (struct sandbox_path){ files_open_parent(o->ctl), SANDBOX_ACCESS_CREATE };
 	}
+	if (o->pair && o->pair->metrics && !strncmp(o->pair->metrics, "unix:", 5)) /* to remove the socket */
+		paths[n++] = (struct sandbox_path){ files_open_parent(o->pair->metrics + 5), SANDBOX_ACCESS_SOCKET };
 	if (o->resume)
 		paths[n++] = (struct sandbox_path){ open(o->resume, O_PATH | O_DIRECTORY | O_CLOEXEC),
 						    SANDBOX_ACCESS_READ };
@@ -518,7 +520,8 @@ int session_live_fence(struct session *s, const struct machine_opts *o, const ch
 
 int session_live_lock(struct session *s, const struct machine_opts *o, const char *trace_path, struct rv_err *err)
 {
-	const unsigned flags = (has_sockets(o) ? SANDBOX_NET : 0u) | (o->ctl ? SANDBOX_CTL : 0u);
+	const unsigned flags = (has_sockets(o) ? SANDBOX_NET : 0u) |
+			       (o->ctl || (o->pair && o->pair->metrics) ? SANDBOX_CTL : 0u);
 
 	(void)s;
 	return o->sandbox ? sandbox_enter(live_profile(o, trace_path), flags, err) : 0;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "cpu/model.h"
 #include "ft/node.h"
 #include "manifest.h"
+#include "metrics.h"
 #include "session_int.h"
 #include "signals.h"
 
@@ -35,6 +37,8 @@ struct pair {
 	struct trace_manifest manifest; /* primary */
 	struct ft_pairing *pairing;     /* backup */
 	struct ft_node *node;
+	pthread_mutex_t lock;           /* node, for the metrics' thread */
+	struct metrics *metrics;
 	struct output_digest sent;      /* backup: where its history begins */
 };
 
@@ -85,6 +89,35 @@ static int pair_disk_digests(void *ctx, unsigned disk, struct bytes *out)
 	return disk_file_digests(((struct session *)ctx)->host.disk[disk], REGION, out);
 }
 
+/* ---- figures ---- */
+
+static const char *role_text(unsigned role)
+{
+	return ft_role_text((enum ft_role)role);
+}
+
+static void pair_render(void *ctx, struct bytes *out)
+{
+	struct pair *p = ctx;
+	struct ft_stats st = { .role = FT_WAITING };
+
+	pthread_mutex_lock(&p->lock);
+	if (p->node)
+		ft_node_stats(p->node, &st);
+	pthread_mutex_unlock(&p->lock);
+	metrics_put_state(out, "role", "What this half of the pair is.", role_text, FT_HALTED + 1, st.role);
+	metrics_put(out, "term", "gauge", "The term of the live half, as far as is known.", (double)st.term);
+	metrics_put(out, "lag_seconds", "gauge", "How far the backup's replay is behind.", st.lag_ms / 1e3);
+	metrics_put(out, "slowed_ratio", "gauge", "Share of its time that the guest is held up for the backup.",
+		    st.slowed_permille / 1e3);
+	metrics_put(out, "log_bytes", "counter", "Event log sent or received.", (double)st.log_bytes);
+	metrics_put(out, "held_outputs", "gauge", "Outputs that wait for the backup.", (double)st.held);
+	metrics_put(out, "held_bytes", "gauge", "Bytes of them.", (double)st.held_bytes);
+	metrics_put(out, "join_pause_seconds", "gauge", "Longest stop of the guest when a backup joined last.",
+		    st.join_pause_ms / 1e3);
+	metrics_put(out, "failovers", "counter", "Times this process took over.", (double)st.failovers);
+}
+
 /* ---- opening ---- */
 
 int session_pair_prepare(struct session *s, const struct machine_opts *o, struct rv_err *err)
@@ -99,6 +132,7 @@ int session_pair_prepare(struct session *s, const struct machine_opts *o, struct
 		return rv_err_set(err, RV_ENOMEM, "out of memory");
 	s->pair = pair;
 	pair->listen_fd = -1;
+	pthread_mutex_init(&pair->lock, NULL);
 	rv_log_set_level(RV_LOG_INFO);
 	gethostname(host, sizeof(host) - 1);
 	snprintf(who, sizeof(who), "%s %d", host, (int)getpid());
@@ -112,6 +146,11 @@ int session_pair_prepare(struct session *s, const struct machine_opts *o, struct
 	/* A process of its own: before there are threads. */
 	if (!rc)
 		rc = arbiter_create(&pair->arbiter, &cfg, err);
+	if (!rc && p->metrics) {
+		const struct metrics_cfg mcfg = { .addr = p->metrics, .render = pair_render, .ctx = pair };
+
+		rc = metrics_create(&pair->metrics, &mcfg, err);
+	}
 	/* Threads inherit it; the vCPU thread gives it back. Without the right all stays as it is. */
 	(void)setpriority(PRIO_PROCESS, 0, LINK_NICE);
 	return rc;
@@ -142,8 +181,12 @@ static int pair_open(struct session *s, const struct machine_opts *o, const stru
 		.announce = pair_announce,
 		.ctx = s,
 	};
-	int rc = ft_node_create(&p->node, &cfg, err);
+	struct ft_node *node = NULL;
+	int rc = ft_node_create(&node, &cfg, err);
 
+	pthread_mutex_lock(&p->lock);
+	p->node = node;
+	pthread_mutex_unlock(&p->lock);
 	if (!rc && (rc = recorder_create(&s->recorder, live_nondet(s->live), ft_node_output(p->node),
 					 ft_node_sink(p->node))))
 		rv_err_set(err, rc, "cannot make the recorder: %s", rv_status_text(rc));
@@ -175,6 +218,8 @@ int session_pair_primary(struct session *s, const struct machine_opts *o, struct
 
 	host_devices_describe(&s->host, o, &devices);
 	rc = manifest_fill(&s->pair->manifest, o, &devices, s->kernel.len, s->initrd.len, SESSION_DIGEST_EVERY, err);
+	if (!rc && s->pair->metrics)
+		rc = metrics_start(s->pair->metrics, err);
 	if (!rc)
 		rc = pair_open(s, o, &s->pair->manifest, s->kernel.data, s->initrd.data, err);
 	if (rc)
@@ -269,6 +314,8 @@ int session_pair_backup(struct session *s, struct machine_opts *o, struct rv_err
 	struct pair *p = s->pair;
 	int rc = make_offer(s, o, err);
 
+	if (!rc && p->metrics)
+		rc = metrics_start(p->metrics, err);
 	if (!rc)
 		rc = wait_for_primary(s, err);
 	if (!rc)
@@ -439,6 +486,7 @@ void session_pair_close(struct session *s)
 
 	if (!p)
 		return;
+	metrics_destroy(p->metrics);
 	ft_node_destroy(p->node);
 	arbiter_destroy(p->arbiter);
 	ft_pairing_destroy(p->pairing);
@@ -450,6 +498,7 @@ void session_pair_close(struct session *s)
 	channel_addr_destroy(p->peer);
 	channel_addr_destroy(p->listen);
 	channel_auth_destroy(p->auth);
+	pthread_mutex_destroy(&p->lock);
 	free(p);
 	s->pair = NULL;
 }
