@@ -109,6 +109,7 @@ const struct cli_command cmd_ctl = {
 		"  checkpoint    record: takes a checkpoint\n"
 		"  save NAME     writes the whole machine into NAME, beside the socket, for resume;\n"
 		"                it goes on afterwards\n"
+		"  switch        primary: hands the machine over to its backup\n"
 		"  stop          ends the run, as SIGTERM does",
 	.main = ctl_main,
 };
