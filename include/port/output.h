@@ -2,7 +2,11 @@
 /*
  * The outbound port: the only door through which a machine has an effect that
  * the outside can see. Live: goes to the backend. Recording: is hashed on the
- * way. Replay: is hashed and compared, and shown or dropped.
+ * way. Replay: is hashed and compared, and shown or dropped. Primary of a pair:
+ * waits for the backup.
+ *
+ * Devices send within an instruction only, never while an event is applied or
+ * a timer runs: a primary counts on it (ft/PROTOCOL.md, "Output commit").
  */
 #ifndef RV_PORT_OUTPUT_H
 #define RV_PORT_OUTPUT_H

@@ -3,6 +3,7 @@
 
 uint32_t guest_mbi;
 bool guest_is_tcg;
+const char *guest_command_line = "";
 static unsigned guest_failures;
 static unsigned guest_failures_total;
 
@@ -247,7 +248,8 @@ void guest_start(void)
 
 	const uint32_t *mbi = (const uint32_t *)(word)guest_mbi;
 	if (mbi[0] & 4) {
-		for (const char *s = (const char *)(word)mbi[4]; *s; s++)
+		guest_command_line = (const char *)(word)mbi[4];
+		for (const char *s = guest_command_line; *s; s++)
 			if (s[0] == 't' && s[1] == 'c' && s[2] == 'g')
 				guest_is_tcg = true;
 	}

@@ -100,6 +100,7 @@ void guest_run(const char *name, void (*fn)(void));
 #define RUN(fn) guest_run(#fn, fn)
 /* Under QEMU's TCG (command line "tcg") checks of what TCG does not model are left out. */
 extern bool guest_is_tcg;
+extern const char *guest_command_line;
 #define CHECK_HW(c) guest_check(guest_is_tcg || (c), __LINE__, #c)
 #define CHECK_HW_EQ(a, b)                                                                          \
 	do {                                                                                       \
