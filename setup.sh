@@ -156,7 +156,7 @@ run_all_tests() {
 	images || say "no guest images: tests that boot a kernel will be skipped"
 	# Whole boots and timing belong to the release build; the sanitizers' share is everything small.
 	run_tests release '^(long|bench)$'
-	run_tests sanitize '^(long|bench|lint|rr|io)$'
+	run_tests sanitize '^(long|bench|lint|rr|io|ft)$'
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 }
