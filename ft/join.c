@@ -167,12 +167,13 @@ static void copy_rest(struct ft_join *j, const struct output_digest *sent)
 	machine_save(m, &j->state);
 	j->failed |= j->state.failed;
 	for (unsigned i = 0; i < j->ndisks && !j->failed; i++) {
-		j->blocks[i] = machine_disk_log_blocks(m, i);
-		if (!j->blocks[i])
+		/* Where the first write in flight begins: what is behind it counts as well, if the index knows it. */
+		uint64_t in_flight = j->blocks[i] = machine_disk_log_blocks(m, i);
+		if (!in_flight)
 			continue;
-		j->used[i] = calloc(j->blocks[i] / 8 + 1, 1);
+		j->used[i] = calloc(in_flight / 8 + 1, 1);
 		if (j->used[i])
-			machine_disk_log_used(m, i, j->used[i], &j->blocks[i]);
+			machine_disk_log_used(m, i, j->used[i], &in_flight);
 		else
 			j->failed = true;
 	}

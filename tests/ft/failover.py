@@ -8,11 +8,12 @@ import os
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import time
 
-from pair import (CHANNEL, PORT, RV, Etcd, Failure, Load, Network, Pair, Proxy, check_console, pick_moment, say, seeded,
-                  sh, skip_unless_possible, wait_guest)
+from pair import (CHANNEL, GUEST, GUEST_IP, PORT, RV, TOP, Etcd, Failure, Load, Network, Pair, Proxy, check_console,
+                  pick_moment, say, seeded, sh, skip_unless_possible, wait_guest)
 
 
 def other(host):
@@ -153,13 +154,26 @@ def cut_clients(_):
             finish(pair)
 
 
+def sql(pair):
+    """A database at work, with several writes to the disk on their way at any time."""
+    return subprocess.Popen(["ip", "netns", "exec", pair.net.names["client"], TOP + "/tests/io/load.sh", "--host=" + GUEST_IP,
+                             "--sql=5432", "--seconds=8", "--www=" + GUEST + "/www"], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+
+
 def replace_backup(rounds):
+    """Backups come and go while the machine is at work, on its disk too; the last of them takes over."""
     rng, report = seeded(), []
     with Network() as net:
         pair = Pair(net)
         try:
             primary, backup, load = start(pair)
+            database = sql(pair)
             for _ in range(rounds):
+                if database.poll() is not None:
+                    if database.returncode:
+                        raise Failure("the database: " + database.stdout.read())
+                    database = sql(pair)
                 time.sleep(pick_moment(rng, 0.2, 3))
                 backup.kill()
                 primary.wait(("solo",), 10)
@@ -168,6 +182,8 @@ def replace_backup(rounds):
                 load.goes_on()
                 say("a new backup; joined in %.0f ms, paused for %.1f ms" % (
                     primary.stats()["last_join_ms"], primary.stats()["last_join_pause_ms"]))
+            if database.wait(300):
+                raise Failure("the database: " + database.stdout.read())
             kill_round(rng, pair, primary, backup, load, report)
             say(load.finish())
         finally:
