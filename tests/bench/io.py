@@ -5,7 +5,8 @@
 The Debian server boots twice, under `run` and under `record`, and a third time under QEMU's record mode where
 QEMU is installed. All stay up; the loads of tests/io/load.sh and fio on a second disk go to each in turn,
 forwards and backwards, so that what disturbs the host disturbs all alike. Printed: medians, medians of the ratio
-within a round, and the log's bytes beside its bound: 1.1 times the received bytes + 8 bytes an event + 4 KiB a
+within a round; the same for the vCPU thread's CPU time of a request, which other work on the host does not
+disturb; and the log's bytes beside its bound: 1.1 times the received bytes + 8 bytes an event + 4 KiB a
 second.
 
 Environment: RV, RV_IMAGES, RV_BENCH_PAIRS (11), RV_BENCH_SECONDS of each load (5), RV_BENCH_QEMU=0 leaves QEMU out.
@@ -52,6 +53,7 @@ class Guest:
         with open(second, "wb") as f:
             f.truncate(80 << 20)
         forward = ",".join("hostfwd=tcp:127.0.0.1:%d-:%d" % pair for pair in zip(self.ports, (80, 6379, 5432)))
+        self.ctl = work + "/" + name + ".ctl"
         command = self.qemu(second, forward) if name == "qemu" else self.retrovisor(second, forward)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=open(work + "/" + name + ".err", "wb"))
@@ -59,7 +61,7 @@ class Guest:
 
     def retrovisor(self, second, forward):
         verb = ["run"] if self.name == "run" else ["record", "-o", self.trace]
-        return [RV, *verb, "--kernel=" + GUEST + "/vmlinuz", "--initrd=" + GUEST + "/initrd.gz", "--memory=1G",
+        return [RV, *verb, "--ctl=" + self.ctl, "--kernel=" + GUEST + "/vmlinuz", "--initrd=" + GUEST + "/initrd.gz", "--memory=1G",
                 "--no-reboot", "--append=" + APPEND, "--disk=" + GUEST + "/disk.img", "--disk=" + second,
                 "--net=user," + forward]
 
@@ -113,16 +115,28 @@ class Guest:
         start = self.type('echo "A""NSWER<$(%s)>"' % command)
         return self.expect(r"ANSWER<([^>]*)>", start, seconds).group(1)
 
+    def cpu(self):
+        """Seconds of CPU that the vCPU thread took so far; QEMU does not say."""
+        if self.name == "qemu":
+            return 0.0
+        return json.loads(subprocess.check_output([RV, "ctl", self.ctl, "stats"]))["vcpu_cpu_seconds"]
+
     def load(self):
-        http, redis, sql = self.ports
-        done = subprocess.run([TOP + "/tests/io/load.sh", "--http=%d" % http, "--redis=%d" % redis, "--sql=%d" % sql,
-                               "--seconds=%d" % SECONDS, "--www=" + GUEST + "/www"],
-                              stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            sys.exit("%s: %s" % (self.name, done.stdout))
-        rates = {k: float(v) for k, v in re.findall(r"load: (\S+) .*rate=([0-9.]+)/s", done.stdout)}
+        rates, costs = {}, {}
+        for service, port in zip(("http", "redis", "sql"), self.ports):
+            begin = self.cpu()
+            done = subprocess.run([TOP + "/tests/io/load.sh", "--%s=%d" % (service, port), "--seconds=%d" % SECONDS,
+                                   "--www=" + GUEST + "/www"], stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                sys.exit("%s: %s" % (self.name, done.stdout))
+            got = {k: float(v) for k, v in re.findall(r"load: (\S+) .*rate=([0-9.]+)/s", done.stdout)}
+            rates.update(got)
+            costs[service] = (self.cpu() - begin) / sum(got.values())
+        begin = self.cpu()
         read, write = self.ask(FIO + " | cut -d ';' -f 7,48", 60 + 20 * SECONDS).split(";")
         rates["fio MB/s"] = (int(read) + int(write)) * 1024 / 1e6
+        costs["fio"] = (self.cpu() - begin) / rates["fio MB/s"]
+        rates["costs"] = costs
         return rates
 
     def received(self):
@@ -165,6 +179,7 @@ def main():
                     results[guest.name].append(guest.load())
                 print("round %d: %s" % (i, "  ".join(
                     "%s %.0f" % (g.name, results[g.name][-1]["http"]) for g in guests)), flush=True)
+            costs = {name: [r.pop("costs") for r in results[name]] for name in names}
             for key in results["run"][0]:
                 line = "%-10s" % key
                 for name in names:
@@ -173,6 +188,9 @@ def main():
                     line += "  %s/run %.3f" % (name, statistics.median(
                         r[key] / b[key] for r, b in zip(results[name], results["run"])))
                 print(line)
+            for key in costs["run"][0]:
+                print("%-10s  vCPU time a request, record/run %.3f" % (key, statistics.median(
+                    b[key] / a[key] for a, b in zip(costs["run"], costs["record"]))))
             for guest in guests:
                 received = guest.received()
                 seconds = guest.end()
