@@ -223,8 +223,9 @@ int channel_addr_create(struct channel_addr **out, const char *text, struct rv_e
 	struct channel_addr *a;
 	char host[256];
 	int gai;
-	if (!len || len >= sizeof(host) || !colon[1] || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-	    atoi(colon + 1) > 65535)
+	/* The library would take a larger port modulo 65536. */
+	if (!len || len >= sizeof(host) || !colon[1] || strlen(colon + 1) > 5 ||
+	    strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
 		return rv_err_set(err, RV_EUSAGE, "'%.200s' is no HOST:PORT", text);
 	memcpy(host, text, len);
 	host[len] = '\0';

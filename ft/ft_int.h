@@ -15,7 +15,6 @@
 #define FT_VERSION 1u
 #define FT_NAME_MAX 64u
 #define FT_TEXT_MAX 400u
-#define FT_REGION (1u << 20)         /* bytes of a disk under one digest */
 #define FT_REGIONS_MAX (4u << 20)    /* 4 TiB */
 #define FT_PART (256u << 10)         /* payload of one frame of state, files, disks at most */
 #define FT_RAM_PAGES 64u             /* pages of one frame */
@@ -38,7 +37,8 @@
 	X(FT_MSG_SWITCH, 14, "primary")                                                            \
 	X(FT_MSG_TAKEN, 15, "backup")                                                              \
 	X(FT_MSG_BYE, 16, "either")      /* why */                                                 \
-	X(FT_MSG_ALL, 17, "primary")     /* that was all of the state */
+	X(FT_MSG_ALL, 17, "primary")     /* that was all of the state */                             \
+	X(FT_MSG_SEED, 18, "primary")    /* a region of an image that differs */
 
 enum ft_msg {
 #define FT_MSG_ENUM(name, value, who) name = value,
@@ -66,6 +66,7 @@ bool ft_hello_decode(struct ft_hello *h, const uint8_t *data, size_t len);
 
 struct ft_disk_offer {
 	uint64_t sectors;
+	bool commit;
 	uint32_t nregions;
 	const uint8_t *digests; /* u64 each, little-endian; borrowed */
 };

@@ -174,6 +174,9 @@ int ft_node_load(struct ft_node *n, struct output_digest *sent)
 	if (rc != RV_OK)
 		return rc;
 	*sent = n->load.at.sent;
+	rc = n->cfg.loaded(n->cfg.ctx);
+	if (rc != RV_OK)
+		return rc;
 	machine_restart_io(n->cfg.machine);
 	bytes_fini(&n->load.state);
 	pthread_mutex_lock(&n->lock);

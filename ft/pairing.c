@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cpu/model.h"
 
 #define CONNECT_MS 1000
@@ -55,26 +56,64 @@ static int expect(struct channel *c, enum ft_msg type, int ms, struct channel_fr
 
 /* ---- primary ---- */
 
+/* Makes a region of the other's image like ours. Whatever our guest writes to it meanwhile is in the block log, which
+ * follows. */
+static int seed(struct channel *c, const struct ft_node_cfg *cfg, unsigned disk, uint64_t at, uint32_t len)
+{
+	uint8_t header[9] = { (uint8_t)disk };
+	uint8_t *data = malloc(len);
+	int rc = data ? cfg->disks.base(cfg->ctx, disk, at, len, data) : RV_ENOMEM;
+	le64_put(header + 1, at);
+	if (rc == RV_OK)
+		rc = channel_put(c, FT_MSG_SEED, header, sizeof(header), data, len);
+	if (rc == RV_OK)
+		rc = channel_flush_wait(c, ANSWER_MS);
+	free(data);
+	return rc;
+}
+
+/* Region by region. What differs is sent to an image that is to be like ours, else the pair is refused. */
+static int compare_regions(struct channel *c, const struct ft_node_cfg *cfg, const struct ft_disk_offer *d, unsigned disk,
+			   const struct bytes *own, struct rv_err *err)
+{
+	const uint64_t size = d->sectors * 512;
+	unsigned seeded = 0;
+	int rc = RV_OK;
+	for (size_t i = 0; rc == RV_OK && i < own->len / 8; i++) {
+		const uint64_t at = (uint64_t)i * FT_REGION;
+		if (i < d->nregions && !memcmp(own->data + 8 * i, d->digests + 8 * i, 8))
+			continue;
+		if (!d->commit)
+			return refuse(c, err, "the images of disk %u differ, first in the MiB at %llu: copy the image", disk,
+				      (unsigned long long)at);
+		rc = seed(c, cfg, disk, at, size - at < FT_REGION ? (uint32_t)(size - at) : FT_REGION);
+		seeded++;
+	}
+	if (rc != RV_OK)
+		return rv_err_set(err, rc, "%.80s: sending disk %u: %s", channel_peer(c), disk, rv_status_text(rc));
+	if (seeded)
+		rv_log(RV_LOG_INFO, "ft: %u MiB of disk %u differed at %s and were sent", seeded, disk, channel_peer(c));
+	return RV_OK;
+}
+
 static int compare_disk(struct channel *c, const struct ft_node_cfg *cfg, const struct ft_welcome *w, unsigned disk,
 			struct rv_err *err)
 {
 	const struct ft_disk_offer *d = &w->disk[disk];
+	const struct trace_disk *m = &cfg->manifest->disk[disk];
 	struct bytes own = { 0 };
 	int rc;
-	if (d->sectors != cfg->manifest->disk[disk].sectors)
+	if (d->sectors != m->sectors)
 		return refuse(c, err, "disk %u has %llu sectors there, %llu here", disk, (unsigned long long)d->sectors,
-			      (unsigned long long)cfg->manifest->disk[disk].sectors);
+			      (unsigned long long)m->sectors);
+	if (d->commit != m->commit)
+		return refuse(c, err, "disk %u has commit=%s there, commit=%s here", disk, d->commit ? "on" : "off",
+			      m->commit ? "on" : "off");
 	rc = cfg->disks.digests(cfg->ctx, disk, &own);
-	if (rc != RV_OK || own.failed) {
+	if (rc != RV_OK || own.failed)
 		rc = refuse(c, err, "disk %u cannot be read here: %s", disk, rv_status_text(rc));
-	} else {
-		size_t i = 0;
-		while (i < own.len / 8 && i < d->nregions && !memcmp(own.data + 8 * i, d->digests + 8 * i, 8))
-			i++;
-		if (i < d->nregions || i < own.len / 8)
-			rc = refuse(c, err, "the images of disk %u differ, first in the MiB at %llu: copy the image",
-				    disk, (unsigned long long)i * FT_REGION);
-	}
+	else
+		rc = compare_regions(c, cfg, d, disk, &own, err);
 	bytes_fini(&own);
 	return rc;
 }
@@ -177,7 +216,8 @@ static int send_welcome(struct channel *c, const struct ft_offer *o, struct rv_e
 	struct bytes b = { 0 };
 	int rc;
 	for (unsigned i = 0; i < o->ndisks; i++)
-		w.disk[i] = (struct ft_disk_offer){ o->sectors[i], (uint32_t)(o->digests[i].len / 8), o->digests[i].data };
+		w.disk[i] = (struct ft_disk_offer){ o->sectors[i], o->commit[i], (uint32_t)(o->digests[i].len / 8),
+						    o->digests[i].data };
 	ft_welcome_encode(&w, &b);
 	rc = b.failed ? RV_ENOMEM : channel_put(c, FT_MSG_WELCOME, b.data, b.len, NULL, 0);
 	bytes_fini(&b);
@@ -209,13 +249,39 @@ static int receive_file(struct ft_pairing *p, uint8_t which, uint8_t **out, uint
 	return RV_OK;
 }
 
-static int receive_machine(struct ft_pairing *p, struct rv_err *err)
+/* Regions of our images that differ from the primary's, up to the message behind them. */
+static int receive_seeds(struct ft_pairing *p, const struct ft_offer *o, struct channel_frame *f, struct rv_err *err)
+{
+	for (;;) {
+		int rc = channel_get_wait(p->channel, f, ANSWER_MS);
+		if (rc == 1 && f->type != FT_MSG_SEED)
+			return RV_OK;
+		if (rc == 1) {
+			const unsigned disk = f->len > 9 ? f->data[0] : DISKS_MAX;
+			const uint64_t at = f->len > 9 ? le64_get(f->data + 1) : 0;
+			if (disk >= o->ndisks || !o->commit[disk] || f->len - 9 > FT_REGION || at % FT_REGION)
+				return rv_err_set(err, RV_EDAMAGED, "%.80s: not a region of a disk", channel_peer(p->channel));
+			rc = o->seed(o->ctx, disk, at, (uint32_t)(f->len - 9), f->data + 9);
+			if (rc != RV_OK)
+				return rv_err_set(err, rc, "writing to disk %u: %s", disk, rv_status_text(rc));
+			continue;
+		}
+		return rv_err_set(err, RV_EIO, "%.80s: closed the connection, or says nothing", channel_peer(p->channel));
+	}
+}
+
+static int receive_machine(struct ft_pairing *p, const struct ft_offer *o, struct rv_err *err)
 {
 	struct trace_manifest *m = &p->manifest;
 	struct channel_frame f;
-	int rc = expect(p->channel, FT_MSG_MACHINE, ANSWER_MS, &f, err);
-	if (rc == RV_OK && f.len < 16)
+	char text[FT_TEXT_MAX + 1];
+	int rc = receive_seeds(p, o, &f, err);
+	if (rc == RV_OK && f.type == FT_MSG_REFUSE) {
+		ft_text(text, f.data, f.len);
+		rc = rv_err_set(err, RV_EPERM, "%.80s refuses: %s", channel_peer(p->channel), text);
+	} else if (rc == RV_OK && (f.type != FT_MSG_MACHINE || f.len < 16)) {
 		rc = rv_err_set(err, RV_EDAMAGED, "%.80s: no manifest", channel_peer(p->channel));
+	}
 	if (rc != RV_OK)
 		return rc;
 	memcpy(p->session, f.data, 16);
@@ -246,7 +312,7 @@ int ft_accept(struct ft_pairing **out, struct channel_auth *auth, int listen_fd,
 	if (rc == RV_OK)
 		rc = send_welcome(p->channel, offer, err);
 	if (rc == RV_OK)
-		rc = receive_machine(p, err);
+		rc = receive_machine(p, offer, err);
 	if (rc != RV_OK) {
 		ft_pairing_destroy(p);
 		return rc;

@@ -60,6 +60,12 @@ int disk_file_copy_in(struct disk_file *d, const char *path, struct rv_err *err)
 /* Any thread: blocks of the block log; those that are written already, or that nobody else writes. RV_EIO, RV_ENOSPC. */
 int disk_file_log_read(struct disk_file *d, uint64_t block, uint32_t nblocks, uint8_t *data);
 int disk_file_log_write(struct disk_file *d, uint64_t block, uint32_t nblocks, const uint8_t *data);
+/* Any thread: bytes of the base; write needs commit, and a disk that nobody uses yet. */
+int disk_file_base_read(struct disk_file *d, uint64_t at, uint32_t len, uint8_t *data);
+int disk_file_base_write(struct disk_file *d, uint64_t at, uint32_t len, const uint8_t *data);
+/* The base's block becomes block `log` of the log, or zeros; as above. */
+int disk_file_settle(struct disk_file *d, uint64_t block, bool zero, uint64_t log);
+int disk_file_base_sync(struct disk_file *d);
 /* Any thread: XXH3-64 of every `region` bytes of the base (the last may be shorter), appended as u64. */
 int disk_file_digests(struct disk_file *d, uint32_t region, struct bytes *out);
 uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */

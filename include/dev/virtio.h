@@ -57,6 +57,10 @@ void virtio_blk_restart(struct virtio_blk *b);
 uint64_t virtio_blk_log_blocks(const struct virtio_blk *b); /* given out so far */
 void virtio_blk_log_used(const struct virtio_blk *b, uint8_t *bits, uint64_t *n);
 
+/* Every block that is not the base's any more, in order: fn(ctx, block, zero, log), where its contents are zeros or block
+ * `log` of the block log. Ends with the first that does not return RV_OK, which it returns. */
+int virtio_blk_each(const struct virtio_blk *b, int (*fn)(void *ctx, uint64_t block, bool zero, uint64_t log), void *ctx);
+
 /* ---- network ---- */
 struct virtio_net;
 struct virtio_net_cfg {

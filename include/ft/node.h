@@ -17,6 +17,8 @@
 struct ft_node;
 struct ft_pairing;
 
+#define FT_REGION (1u << 20) /* bytes of a disk under one digest */
+
 /* What the layers below cannot reach: the files of disks. Link's thread. */
 struct ft_disks {
 	unsigned n;
@@ -25,6 +27,8 @@ struct ft_disks {
 	int (*write)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data);
 	/* XXH3-64 of each FT_REGION bytes of the base, little-endian, appended to out. */
 	int (*digests)(void *ctx, unsigned disk, struct bytes *out);
+	/* Bytes of the base. */
+	int (*base)(void *ctx, unsigned disk, uint64_t at, uint32_t len, uint8_t *data);
 };
 
 struct ft_node_cfg {
@@ -40,6 +44,8 @@ struct ft_node_cfg {
 	const void *kernel, *initrd;
 	struct ft_disks disks;
 	struct ft_pairing *pairing;   /* backup: what ft_accept() gave; NULL: primary */
+	/* vCPU thread of a backup: the machine's state is here, its disks' requests are not begun yet. */
+	int (*loaded)(void *ctx);
 	void (*wanted)(void *ctx);    /* any thread: ft_node_serve() is to be called soon */
 	void (*announce)(void *ctx, bool first); /* link's thread, a few times: the machine is live here now */
 	void *ctx;                    /* of these and of disks */
@@ -110,6 +116,9 @@ struct ft_offer {
 	bool console;
 	unsigned ndisks, nnets;
 	uint64_t sectors[DISKS_MAX];
+	bool commit[DISKS_MAX];          /* the guest's writes reach the image: a primary may make it like its own */
+	int (*seed)(void *ctx, unsigned disk, uint64_t at, uint32_t len, const uint8_t *data);
+	void *ctx;
 	struct bytes digests[DISKS_MAX]; /* as ft_disks.digests() makes them */
 };
 /* Takes one call on a listening socket (readable) and receives what machine it is. Any fault of the caller: a code and

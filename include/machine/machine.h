@@ -142,6 +142,9 @@ struct digest128 machine_digest(struct machine *m);
 /* Of a disk's block log: virtio_blk_log_blocks(), virtio_blk_log_used(). */
 uint64_t machine_disk_log_blocks(const struct machine *m, unsigned disk);
 void machine_disk_log_used(const struct machine *m, unsigned disk, uint8_t *bits, uint64_t *n);
+/* Of a disk's index: virtio_blk_each(). */
+int machine_disk_each(const struct machine *m, unsigned disk,
+		      int (*fn)(void *ctx, uint64_t block, bool zero, uint64_t log), void *ctx);
 /* After machine_load() into a live machine: disk requests that were in flight are begun anew. */
 void machine_restart_io(struct machine *m);
 void machine_save(const struct machine *m, struct bytes *out);

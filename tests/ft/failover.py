@@ -86,6 +86,33 @@ def kills(rounds, options=(), etcd=False):
             finish(pair, arbiter)
 
 
+def commit(rounds):
+    """Writes reach the images. A host that died has an image like no other, and gets the survivor's; one that joins at
+    first need not have the same at all. In the end both are equal."""
+    rng, report = seeded(), []
+    with Network() as net:
+        pair = Pair(net, commit=True)
+        try:
+            with open(pair.disk("B"), "r+b") as f:
+                f.seek(100 << 20)
+                f.write(os.urandom(5 << 20))
+            primary, backup, load = start(pair)
+            primary.says("6 MiB of disk 0 differed|5 MiB of disk 0 differed", 5)
+            for _ in range(rounds):
+                primary = kill_round(rng, pair, primary, backup, load, report)
+                backup = protect_again(pair, primary, other(primary.host))
+                say(" ".join(line for line in primary.text().splitlines() if "differed" in line)[-120:])
+            text = load.finish()
+            sh(RV, "ctl", primary.ctl, "stop")
+            if primary.ends(30) or backup.ends(60):
+                raise Failure("statuses %s and %s" % (primary.process.returncode, backup.process.returncode))
+            sh("cmp", pair.disk("A"), pair.disk("B"))
+            check_console(backup)
+            say("both images are equal; " + text)
+        finally:
+            finish(pair)
+
+
 def finish(pair, arbiter=None):
     if arbiter:
         arbiter.close()
@@ -381,6 +408,7 @@ SCENARIOS = {
     "kill": kills,
     "kill-etcd": lambda rounds: kills(rounds, etcd=True),
     "kill-fast": lambda rounds: kills(rounds, ("--timeout=100",)),
+    "commit": commit,
     "cut-channel": cut_channel,
     "cut-clients": cut_clients,
     "replace-backup": replace_backup,

@@ -135,7 +135,7 @@ class Node:
         other = "B" if host == "A" else "A"
         peer = pair.peer_address.get(host, "%s:%d" % (CHANNEL[other], PORT))
         args = ["--psk=" + pair.psk, "--arbiter=" + pair.arbiter, "--serial=file:" + self.console,
-                "--ctl=" + self.ctl, "--disk=" + pair.disk(host), "--backup=" + peer, *pair.options, *extra]
+                "--ctl=" + self.ctl, "--disk=" + pair.disk(host) + pair.disk_options, "--backup=" + peer, *pair.options, *extra]
         if primary:
             args = ["primary", *args, "--net=tap:tap0,mac=" + MAC, *pair.machine()]
         else:
@@ -212,10 +212,11 @@ class Node:
 
 
 class Pair:
-    def __init__(self, net, options=(), arbiter=None, memory="1G"):
+    def __init__(self, net, options=(), arbiter=None, memory="1G", commit=False):
         self.net, self.options, self.memory = net, list(options), memory
         self.work = tempfile.mkdtemp(prefix="rvft.")
         self.nodes, self.peer_address = [], {}
+        self.disk_options = ",commit=on" if commit else ""
         self.psk = self.work + "/psk"
         with open(self.psk, "w") as f:
             os.fchmod(f.fileno(), 0o600)

@@ -233,7 +233,7 @@ bool fuzz_sample(unsigned which, struct bytes *out)
 	struct ft_hello h = { .version = FT_VERSION, .term = 3, .semantics = 2, .pair = "pair", .program = "0.1",
 			      .cpu_model = "rv-v2" };
 	struct ft_welcome w = { .version = FT_VERSION, .ndisks = 2, .nnets = 1,
-				.disk = { { 8, 1, digests }, { 4096, 3, digests } } };
+				.disk = { { 8, false, 1, digests }, { 4096, true, 3, digests } } };
 	struct ft_ack a = { 1, 2, 3, 4 };
 	struct bytes b = { 0 };
 	uint8_t ack[FT_ACK_LEN];

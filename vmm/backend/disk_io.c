@@ -351,3 +351,31 @@ int disk_file_digests(struct disk_file *d, uint32_t region, struct bytes *out)
 	free(data);
 	return rc == RV_OK && out->failed ? RV_ENOMEM : rc;
 }
+
+int disk_file_base_read(struct disk_file *d, uint64_t at, uint32_t len, uint8_t *data)
+{
+	size_t got = 0;
+	int rc = read_at(disk_file_files(d)->base, data, len, at, &got);
+	return rc == RV_OK && got != len ? RV_EIO : rc;
+}
+
+int disk_file_base_write(struct disk_file *d, uint64_t at, uint32_t len, const uint8_t *data)
+{
+	const struct disk_files *f = disk_file_files(d);
+	if (!f->commit || at > f->size || len > f->size - at)
+		return RV_EINVAL;
+	return write_at(f->base, data, len, at);
+}
+
+int disk_file_settle(struct disk_file *d, uint64_t block, bool zero, uint64_t log)
+{
+	struct disk_files *f = disk_file_files(d);
+	uint8_t data[DISK_BLOCK] = { 0 };
+	int rc = zero ? RV_OK : disk_file_log_read(d, log, 1, data);
+	return rc == RV_OK ? base_write(f, block, 1, data) : rc;
+}
+
+int disk_file_base_sync(struct disk_file *d)
+{
+	return fdatasync(disk_file_files(d)->base) < 0 ? RV_EIO : RV_OK;
+}

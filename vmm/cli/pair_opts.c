@@ -76,9 +76,5 @@ int pair_opts_check(const struct pair_opts *o, const struct machine_opts *m, boo
 		if (strncmp(m->devices.net[i].spec, "tap:", 4) != 0)
 			return rv_err_set(err, RV_EUSAGE, "%s: --net=%.60s: its connections would die with this host; "
 					  "use tap:NAME", command, m->devices.net[i].spec);
-	for (unsigned i = 0; i < m->devices.ndisks; i++)
-		if (m->devices.disk[i].commit)
-			return rv_err_set(err, RV_ENOTSUP, "%s: --disk=%.200s: commit=on does not go with a pair yet", command,
-					  m->devices.disk[i].path);
 	return 0;
 }

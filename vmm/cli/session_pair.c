@@ -26,7 +26,6 @@
 #include "signals.h"
 
 #define LINK_NICE (-10) /* of the link's thread, which must be on time */
-#define REGION (1u << 20) /* of a disk under one digest: part of the protocol */
 
 struct pair {
 	struct channel_auth *auth;
@@ -86,7 +85,39 @@ static int pair_disk_write(void *ctx, unsigned disk, uint64_t block, uint32_t nb
 
 static int pair_disk_digests(void *ctx, unsigned disk, struct bytes *out)
 {
-	return disk_file_digests(((struct session *)ctx)->host.disk[disk], REGION, out);
+	return disk_file_digests(((struct session *)ctx)->host.disk[disk], FT_REGION, out);
+}
+
+static int pair_disk_base(void *ctx, unsigned disk, uint64_t at, uint32_t len, uint8_t *data)
+{
+	return disk_file_base_read(((struct session *)ctx)->host.disk[disk], at, len, data);
+}
+
+/* A backup before its primary's machine comes: the image becomes like the primary's. */
+static int pair_seed(void *ctx, unsigned disk, uint64_t at, uint32_t len, const uint8_t *data)
+{
+	return disk_file_base_write(((struct session *)ctx)->host.disk[disk], at, len, data);
+}
+
+static int settle_block(void *ctx, uint64_t block, bool zero, uint64_t log)
+{
+	return disk_file_settle(ctx, block, zero, log);
+}
+
+/* With commit=on the image has what the guest wrote before this half joined. */
+static int pair_loaded(void *ctx)
+{
+	struct session *s = ctx;
+	int rc = RV_OK;
+
+	for (unsigned i = 0; rc == RV_OK && i < s->host.ndisks; i++) {
+		if (!s->opts->devices.disk[i].commit)
+			continue;
+		rc = machine_disk_each(s->machine, i, settle_block, s->host.disk[i]);
+		if (rc == RV_OK)
+			rc = disk_file_base_sync(s->host.disk[i]);
+	}
+	return rc;
 }
 
 /* ---- figures ---- */
@@ -175,8 +206,9 @@ static int pair_open(struct session *s, const struct machine_opts *o, const stru
 		.kernel = kernel,
 		.initrd = initrd,
 		.disks = { .n = s->host.ndisks, .read = pair_disk_read, .write = pair_disk_write,
-			   .digests = pair_disk_digests },
+			   .digests = pair_disk_digests, .base = pair_disk_base },
 		.pairing = p->pairing,
+		.loaded = pair_loaded,
 		.wanted = pair_wanted,
 		.announce = pair_announce,
 		.ctx = s,
@@ -245,10 +277,13 @@ static int make_offer(struct session *s, const struct machine_opts *o, struct rv
 	*f = (struct ft_offer){ .pair = o->pair->pair,
 				.console = o->devices.hvc != NULL,
 				.ndisks = s->host.ndisks,
-				.nnets = s->host.nnets };
+				.nnets = s->host.nnets,
+				.seed = pair_seed,
+				.ctx = s };
 	for (unsigned i = 0; !rc && i < f->ndisks; i++) {
 		f->sectors[i] = disk_file_sectors(s->host.disk[i]);
-		rc = disk_file_digests(s->host.disk[i], REGION, &f->digests[i]);
+		f->commit[i] = o->devices.disk[i].commit;
+		rc = disk_file_digests(s->host.disk[i], FT_REGION, &f->digests[i]);
 		if (rc)
 			rv_err_set(err, rc, "--disk=%.300s: %s", o->devices.disk[i].path, rv_status_text(rc));
 	}
@@ -291,7 +326,7 @@ static int backup_machine(struct session *s, struct machine_opts *o, struct rv_e
 	machine_opts_adopt(o, m);
 	replay_machine_cfg(m, ft_pairing_kernel(p), ft_pairing_initrd(p), s->host.port, &cfg);
 	for (unsigned i = 0; i < m->ndisks; i++)
-		if (m->disk[i].commit || m->disk[i].sectors != disk_file_sectors(s->host.disk[i]))
+		if (m->disk[i].commit != s->pair->offer.commit[i] || m->disk[i].sectors != disk_file_sectors(s->host.disk[i]))
 			return rv_err_set(err, RV_EINVAL, "disk %u is not the primary's", i);
 	cfg.jit = o->jit.jit;
 	cfg.code_cache = o->jit.code_cache;

@@ -285,6 +285,17 @@ void virtio_blk_log_used(const struct virtio_blk *b, uint8_t *bits, uint64_t *n)
 			*n = b->req[i].log;
 }
 
+int virtio_blk_each(const struct virtio_blk *b, int (*fn)(void *ctx, uint64_t block, bool zero, uint64_t log), void *ctx)
+{
+	int rc = RV_OK;
+	for (uint64_t block = 0; rc == RV_OK && block < b->index.blocks; block++) {
+		const struct blk_entry e = blk_index_get(&b->index, block);
+		if (e.place != DISK_BASE)
+			rc = fn(ctx, block, e.place == DISK_ZERO, e.log);
+	}
+	return rc;
+}
+
 int virtio_blk_create(struct virtio_blk **out, struct device *dev, const struct virtio_wiring *w,
 		      const struct virtio_blk_cfg *cfg)
 {

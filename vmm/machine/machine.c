@@ -206,6 +206,12 @@ void machine_disk_log_used(const struct machine *m, unsigned disk, uint8_t *bits
 	virtio_blk_log_used(m->board.disk[disk], bits, n);
 }
 
+int machine_disk_each(const struct machine *m, unsigned disk,
+		      int (*fn)(void *ctx, uint64_t block, bool zero, uint64_t log), void *ctx)
+{
+	return virtio_blk_each(m->board.disk[disk], fn, ctx);
+}
+
 void machine_restart_io(struct machine *m)
 {
 	for (unsigned i = 0; i < m->board.ndisks; i++)
