@@ -5,7 +5,7 @@ _retrovisor() {
 	machine='--kernel= --initrd= --append= --memory= --cpus= --serial= --engine= --clock= --time-dilation=
 		--seed= --max-icount= --date= --clock-catch-up --sync= --no-reboot --sandbox= --stats --gdb= --gdb-wait --checkpoint-every=
 		--disk= --net= --hvc= --keep= --ctl= --on-panic= --chaos'
-	pair='--backup= --psk= --cert= --key= --ca= --arbiter= --pair= --timeout= --max-lag= --metrics='
+	pair='--backup= --psk= --cert= --key= --ca= --arbiter= --pair= --timeout= --max-lag= --fence= --metrics='
 	jit='--jit= --code-cache= --jit-dump='
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then

@@ -20,7 +20,7 @@
 #define REPLY_TEXT 18u
 #define REPLY_LEN (REPLY_TEXT + 200u)
 
-enum { ASK_CLAIM, ASK_LOOK };
+enum { ASK_CLAIM, ASK_LOOK, ASK_FENCED };
 
 struct arbiter {
 	int fd;
@@ -36,6 +36,7 @@ struct answering {
 	const struct arbiter_kind *kind;
 	void *self;
 	struct arbiter_claim claim;
+	const char *fence;
 };
 
 static void say(struct arbiter_reply *r, const char *text)
@@ -80,6 +81,21 @@ static void answer_claim(struct answering *a, uint64_t term, struct arbiter_repl
 	say(r, rc == RV_EEXIST ? holder : rc == RV_OK ? "" : err.text);
 }
 
+/* What stands between the old primary and the shared storage. */
+static void run_fence(struct answering *a, struct arbiter_reply *r)
+{
+	char term[24];
+	int status;
+	snprintf(term, sizeof(term), "%llu", (unsigned long long)r->term);
+	setenv("RETROVISOR_PAIR", a->claim.pair, 1);
+	setenv("RETROVISOR_TERM", term, 1);
+	status = system(a->fence);
+	if (status == 0)
+		return;
+	r->answer = ARBITER_UNREACHABLE;
+	snprintf(r->text, sizeof(r->text), "the fence failed with status %d; not going live", status < 0 ? status : status >> 8);
+}
+
 static void reply_encode(const struct arbiter_reply *r, uint8_t out[REPLY_LEN])
 {
 	memset(out, 0, REPLY_LEN);
@@ -101,10 +117,12 @@ static _Noreturn void child_main(int fd, struct answering *a)
 			answer_look(a, r.term, &r);
 		else
 			answer_claim(a, r.term, &r);
+		if (request[0] == ASK_FENCED && a->fence && r.answer == ARBITER_WON)
+			run_fence(a, &r);
 		reply_encode(&r, reply);
 		if (send(fd, reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
 			break;
-		if (request[0] == ASK_CLAIM && a->kind->prepare)
+		if (request[0] != ASK_LOOK && a->kind->prepare)
 			a->kind->prepare(a->self, &a->claim);
 	}
 	_exit(0);
@@ -147,7 +165,7 @@ static int claim_text(char out[ARBITER_CLAIM_MAX + 1], const char *who, struct r
 int arbiter_create(struct arbiter **out, const struct arbiter_cfg *cfg, struct rv_err *err)
 {
 	char text[ARBITER_CLAIM_MAX + 1];
-	struct answering a = { .claim = { cfg->pair, text } };
+	struct answering a = { .claim = { cfg->pair, text }, .fence = cfg->fence };
 	struct arbiter *arb = NULL;
 	int sv[2] = { -1, -1 }, rc = check_pair(cfg->pair, err);
 	const pid_t parent = getpid();
@@ -215,9 +233,9 @@ static int ask(struct arbiter *a, uint8_t what, uint64_t term)
 	return RV_OK;
 }
 
-int arbiter_claim(struct arbiter *a, uint64_t term)
+int arbiter_claim(struct arbiter *a, uint64_t term, bool fence)
 {
-	return ask(a, ASK_CLAIM, term);
+	return ask(a, fence ? ASK_FENCED : ASK_CLAIM, term);
 }
 
 int arbiter_look(struct arbiter *a, uint64_t term)

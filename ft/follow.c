@@ -34,6 +34,8 @@ struct ft_follow {
 	uint64_t number;
 	uint32_t crc;
 	struct exec_point position;
+	int (*supply)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data);
+	void *ctx;
 	/* vCPU thread: the part that is being read. */
 	struct part *open;
 	size_t entry, payload;
@@ -161,12 +163,34 @@ static int part_decode(struct ft_follow *f, const struct ft_log *l, struct part 
 	return RV_OK;
 }
 
+/* Contents of images go where they are waited for at once, however far the replay is. */
+static int part_supply(struct ft_follow *f, const struct part *p)
+{
+	const struct evlog_batch *b = &p->batch;
+	size_t at = 0;
+	int rc = RV_OK;
+	for (size_t i = 0; rc == RV_OK && i < b->n; at += b->entry[i++].len) {
+		const struct evlog_entry *e = &b->entry[i];
+		if (e->kind != EVLOG_DATA)
+			continue;
+		if (!f->supply || e->len < 8 + DISK_BLOCK || (e->len - 8) % DISK_BLOCK)
+			return RV_EDAMAGED;
+		rc = f->supply(f->ctx, e->instance, le64_get(b->payload.data + at), (e->len - 8) / DISK_BLOCK,
+			       b->payload.data + at + 8);
+	}
+	return rc;
+}
+
 int ft_follow_put(struct ft_follow *f, const struct ft_log *l)
 {
 	struct part *p = NULL;
 	int rc = l->chunk_len ? part_decode(f, l, &p) : RV_OK;
-	if (rc != RV_OK)
+	if (rc == RV_OK && p)
+		rc = part_supply(f, p);
+	if (rc != RV_OK) {
+		part_free(p);
 		return rc;
+	}
 	pthread_mutex_lock(&f->lock);
 	if (p) {
 		*f->last = p;
@@ -229,13 +253,16 @@ void ft_follow_stats(struct ft_follow *f, struct ft_follow_stats *out)
 	pthread_mutex_unlock(&f->lock);
 }
 
-int ft_follow_create(struct ft_follow **out)
+int ft_follow_create(struct ft_follow **out,
+		     int (*supply)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data), void *ctx)
 {
 	struct ft_follow *f = calloc(1, sizeof(*f));
 	if (!f)
 		return RV_ENOMEM;
 	f->source.ops = &follow_source_ops;
 	f->last = &f->first;
+	f->supply = supply;
+	f->ctx = ctx;
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
 	*out = f;

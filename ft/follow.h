@@ -10,7 +10,9 @@
 #include "record/evlog_chunk.h"
 
 struct ft_follow;
-int ft_follow_create(struct ft_follow **out);
+/* supply, may be NULL: link's thread, blocks of a shared disk's image that the primary read. Not RV_OK: the link is given up. */
+int ft_follow_create(struct ft_follow **out,
+		     int (*supply)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data), void *ctx);
 void ft_follow_destroy(struct ft_follow *f);
 struct evlog_source *ft_follow_source(struct ft_follow *f);
 

@@ -66,8 +66,8 @@ bool ft_hello_decode(struct ft_hello *h, const uint8_t *data, size_t len);
 
 struct ft_disk_offer {
 	uint64_t sectors;
-	bool commit;
-	uint32_t nregions;
+	bool commit, shared;
+	uint32_t nregions; /* shared: none */
 	const uint8_t *digests; /* u64 each, little-endian; borrowed */
 };
 struct ft_welcome {

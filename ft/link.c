@@ -157,8 +157,11 @@ static void act(struct ft_node *n, uint32_t actions, enum ft_role from, enum ft_
 		n->claim_pending = true;
 	if (actions & FT_DO_RETRY)
 		n->retry_at = ft_now() + RETRY_PERIOD;
-	if (actions & FT_DO_FINISH)
+	if (actions & FT_DO_FINISH) {
+		/* The primary is dead, or fenced: a shared image is ours. */
+		n->cfg.disks.stay(n->cfg.ctx);
 		ft_follow_end(n->follow);
+	}
 	if (actions & FT_DO_RELEASE)
 		ft_stream_release(n->stream);
 	if (actions & FT_DO_ANNOUNCE) {
@@ -170,8 +173,10 @@ static void act(struct ft_node *n, uint32_t actions, enum ft_role from, enum ft_
 		set_paused(n, false);
 	if (actions & FT_DO_HALT) {
 		ft_stream_discard(n->stream);
-		if (n->follow)
+		if (n->follow) {
+			n->cfg.disks.stay(n->cfg.ctx);
 			ft_follow_end(n->follow);
+		}
 		pthread_mutex_lock(&n->lock);
 		n->end = end_of(n, from, why);
 		pthread_cond_broadcast(&n->changed);
@@ -287,7 +292,8 @@ static void ask_arbiter(struct ft_node *n)
 		step(n, r.answer == ARBITER_WON ? FT_EV_WON : r.answer == ARBITER_LOST ? FT_EV_LOST : FT_EV_UNREACHABLE,
 		     r.term);
 	}
-	if (n->claim_pending && arbiter_claim(n->cfg.arbiter, term) == RV_OK)
+	if (n->claim_pending &&
+	    arbiter_claim(n->cfg.arbiter, term, n->cfg.fence && n->state.role == FT_TAKING) == RV_OK)
 		n->claim_pending = false;
 	if (ft_is_live(&n->state) && ft_now() >= n->look_at &&
 	    arbiter_look(n->cfg.arbiter, n->state.term) == RV_OK)

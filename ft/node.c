@@ -36,7 +36,7 @@ int ft_node_create(struct ft_node **out, const struct ft_node_cfg *cfg, struct r
 	n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->paused = !cfg->pairing;
 	if (n->wake_fd < 0 || ft_stream_create(&n->stream, cfg->host, ft_node_wake, n) != RV_OK ||
-	    (cfg->pairing && ft_follow_create(&n->follow) != RV_OK)) {
+	    (cfg->pairing && ft_follow_create(&n->follow, cfg->disks.supply, cfg->ctx) != RV_OK)) {
 		ft_node_destroy(n);
 		return rv_err_set(err, RV_ENOMEM, "out of memory for the pair");
 	}
@@ -99,6 +99,16 @@ bool ft_node_recording(const struct ft_node *n)
 	return ft_stream_started(n->stream);
 }
 
+uint64_t ft_node_ticket(struct ft_node *n)
+{
+	return machine_icount(n->cfg.machine) + 1;
+}
+
+int ft_node_commit(struct ft_node *n, uint64_t ticket)
+{
+	return ft_stream_commit(n->stream, ticket);
+}
+
 /* ---- vCPU thread ---- */
 
 /* Halted, and nothing is left to do for the machine: a backup whose primary ended replays to the end. */
@@ -113,8 +123,10 @@ static void slice_locked(struct ft_node *n, const struct output_digest *sent)
 	n->want_slice = false;
 	n->slicing = true;
 	pthread_mutex_unlock(&n->lock);
-	if (ft_join_slice(j, sent))
+	if (ft_join_slice(j, sent)) {
+		n->cfg.joined(n->cfg.ctx);
 		ft_stream_start(n->stream, machine_icount(n->cfg.machine));
+	}
 	pthread_mutex_lock(&n->lock);
 	n->slicing = false;
 	pthread_cond_broadcast(&n->changed);

@@ -106,6 +106,11 @@ static int compare_disk(struct channel *c, const struct ft_node_cfg *cfg, const 
 	if (d->sectors != m->sectors)
 		return refuse(c, err, "disk %u has %llu sectors there, %llu here", disk, (unsigned long long)d->sectors,
 			      (unsigned long long)m->sectors);
+	if (d->shared != cfg->disks.shared[disk])
+		return refuse(c, err, "disk %u is%s shared there, it is%s here", disk, d->shared ? "" : " not",
+			      cfg->disks.shared[disk] ? "" : " not");
+	if (d->shared)
+		return RV_OK; /* it is the same one */
 	if (d->commit != m->commit)
 		return refuse(c, err, "disk %u has commit=%s there, commit=%s here", disk, d->commit ? "on" : "off",
 			      m->commit ? "on" : "off");
@@ -216,7 +221,7 @@ static int send_welcome(struct channel *c, const struct ft_offer *o, struct rv_e
 	struct bytes b = { 0 };
 	int rc;
 	for (unsigned i = 0; i < o->ndisks; i++)
-		w.disk[i] = (struct ft_disk_offer){ o->sectors[i], o->commit[i], (uint32_t)(o->digests[i].len / 8),
+		w.disk[i] = (struct ft_disk_offer){ o->sectors[i], o->commit[i], o->shared[i], (uint32_t)(o->digests[i].len / 8),
 						    o->digests[i].data };
 	ft_welcome_encode(&w, &b);
 	rc = b.failed ? RV_ENOMEM : channel_put(c, FT_MSG_WELCOME, b.data, b.len, NULL, 0);
@@ -259,7 +264,7 @@ static int receive_seeds(struct ft_pairing *p, const struct ft_offer *o, struct 
 		if (rc == 1) {
 			const unsigned disk = f->len > 9 ? f->data[0] : DISKS_MAX;
 			const uint64_t at = f->len > 9 ? le64_get(f->data + 1) : 0;
-			if (disk >= o->ndisks || !o->commit[disk] || f->len - 9 > FT_REGION || at % FT_REGION)
+			if (disk >= o->ndisks || !o->commit[disk] || o->shared[disk] || f->len - 9 > FT_REGION || at % FT_REGION)
 				return rv_err_set(err, RV_EDAMAGED, "%.80s: not a region of a disk", channel_peer(p->channel));
 			rc = o->seed(o->ctx, disk, at, (uint32_t)(f->len - 9), f->data + 9);
 			if (rc != RV_OK)

@@ -270,6 +270,20 @@ void ft_stream_discard(struct ft_stream *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+int ft_stream_commit(struct ft_stream *s, icount_t need)
+{
+	int rc;
+	pthread_mutex_lock(&s->lock);
+	/* Known or not: the link's thread looks, and sees by and by. */
+	while (s->hold && !s->discard && s->acked < need) {
+		kick(s);
+		wait_room_locked(s, SLOW_SLICE);
+	}
+	rc = s->discard ? RV_EEND : RV_OK;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
 void ft_stream_take(struct ft_stream *s, struct evlog_batch *batch, icount_t *known)
 {
 	struct evlog_batch full;

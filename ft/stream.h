@@ -28,6 +28,9 @@ struct output *ft_stream_output(struct ft_stream *s);
 void ft_stream_start(struct ft_stream *s, icount_t at);
 bool ft_stream_started(const struct ft_stream *s);
 
+/* Other threads: waits until nothing is held, or the backup has the log below this icount. RV_EEND: discarded. */
+int ft_stream_commit(struct ft_stream *s, icount_t need);
+
 /* ---- link's thread ---- */
 void ft_stream_stop(struct ft_stream *s); /* records are forgotten again */
 void ft_stream_hold(struct ft_stream *s);

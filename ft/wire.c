@@ -60,7 +60,7 @@ void ft_welcome_encode(const struct ft_welcome *w, struct bytes *out)
 	bytes_put_u8(out, (uint8_t)w->nnets);
 	for (unsigned i = 0; i < w->ndisks; i++) {
 		bytes_put_u64(out, w->disk[i].sectors);
-		bytes_put_u8(out, w->disk[i].commit);
+		bytes_put_u8(out, (uint8_t)(w->disk[i].commit | w->disk[i].shared << 1));
 		bytes_put_u32(out, w->disk[i].nregions);
 		bytes_put(out, w->disk[i].digests, 8 * (size_t)w->disk[i].nregions);
 	}
@@ -69,6 +69,7 @@ void ft_welcome_encode(const struct ft_welcome *w, struct bytes *out)
 bool ft_welcome_decode(struct ft_welcome *w, const uint8_t *data, size_t len)
 {
 	struct bytes_in in;
+	uint8_t mode;
 	memset(w, 0, sizeof(*w));
 	bytes_in_init(&in, data, len);
 	if (bytes_get_u32(&in) != FT_MAGIC)
@@ -84,7 +85,9 @@ bool ft_welcome_decode(struct ft_welcome *w, const uint8_t *data, size_t len)
 	for (unsigned i = 0; i < w->ndisks && !in.failed; i++) {
 		struct ft_disk_offer *d = &w->disk[i];
 		d->sectors = bytes_get_u64(&in);
-		d->commit = bytes_get_u8(&in) != 0;
+		mode = bytes_get_u8(&in);
+		d->commit = mode & 1;
+		d->shared = mode & 2;
 		d->nregions = bytes_get_u32(&in);
 		if (in.failed || d->nregions > FT_REGIONS_MAX || in.len - in.pos < 8 * (size_t)d->nregions)
 			return false;

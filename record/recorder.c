@@ -155,6 +155,27 @@ int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, 
 	return rc;
 }
 
+int recorder_base_data(struct recorder *r, struct exec_point at, unsigned disk, uint64_t block,
+		       uint32_t nblocks, const uint8_t *data)
+{
+	struct base_seen *s = &r->seen[disk];
+	uint8_t payload[8 + EVLOG_DATA_BLOCKS * DISK_BLOCK];
+	int rc = base_seen_grow(s, block + nblocks);
+	for (uint32_t i = 0; rc == RV_OK && i < nblocks;) {
+		struct evlog_record rec = { .at = at, .kind = EVLOG_DATA, .instance = disk, .data = payload };
+		uint32_t n = 0;
+		le64_put(payload, block + i);
+		for (; i < nblocks && n < EVLOG_DATA_BLOCKS && base_seen_first(s, block + i); i++, n++)
+			memcpy(payload + 8 + (size_t)n * DISK_BLOCK, data + (size_t)i * DISK_BLOCK, DISK_BLOCK);
+		rec.len = 8 + n * DISK_BLOCK;
+		if (n)
+			rc = evlog_append(r->log, &rec);
+		else
+			i++;
+	}
+	return rc;
+}
+
 void recorder_base_forget(struct recorder *r)
 {
 	for (unsigned i = 0; i < DISKS_MAX; i++)

@@ -15,10 +15,21 @@
 
 struct disk_file;
 
+/*
+ * One image for both halves of a pair (`shared`): who is live alone writes it, and writes are outputs. commit() waits until
+ * the image may be written for a request whose ticket was taken as it began; not RV_OK: never.
+ */
+struct disk_shared {
+	uint64_t (*ticket)(void *ctx);             /* vCPU thread */
+	int (*commit)(void *ctx, uint64_t ticket); /* threads of the disk */
+	void *ctx;
+};
+
 struct disk_file_cfg {
 	const char *path;  /* the base: a regular file or a block device; for messages too */
 	unsigned instance;
 	bool commit;       /* live: write the base as well, after saving before-images */
+	const struct disk_shared *shared; /* live, with commit; copied; NULL: the image is ours alone */
 	struct live *live; /* NULL: replay */
 	bool by_clock;     /* live: finished requests are not announced, finish() waits */
 	uint32_t chaos_us; /* live, not by_clock: each completion is delayed by 0 .. so many microseconds */
@@ -66,6 +77,16 @@ int disk_file_base_write(struct disk_file *d, uint64_t at, uint32_t len, const u
 /* The base's block becomes block `log` of the log, or zeros; as above. */
 int disk_file_settle(struct disk_file *d, uint64_t block, bool zero, uint64_t log);
 int disk_file_base_sync(struct disk_file *d);
+
+/*
+ * A backup with a shared image. From follow() on the image is neither read nor written: what the guest reads of it comes
+ * from the primary, through supply(), in whose log it is. stay() ends the first: the image does not change any more, and is
+ * read. live() ends the second: writes that the guest was not told the end of are done, and so are those to come.
+ */
+int disk_file_follow(struct disk_file *d, struct rv_err *err);  /* before the first request */
+int disk_file_supply(struct disk_file *d, uint64_t block, uint32_t nblocks, const uint8_t *data); /* any thread */
+void disk_file_stay(struct disk_file *d);                       /* any thread */
+int disk_file_live(struct disk_file *d);                        /* vCPU thread, between two runs */
 /* Any thread: XXH3-64 of every `region` bytes of the base (the last may be shorter), appended as u64. */
 int disk_file_digests(struct disk_file *d, uint32_t region, struct bytes *out);
 uint64_t disk_file_log_bytes(const struct disk_file *d); /* space the block log takes on the host */

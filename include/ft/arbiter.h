@@ -23,6 +23,8 @@ struct arbiter;
 struct arbiter_cfg {
 	const char *spec; /* "file:PATH" or "etcd:URL[,cacert=F][,cert=F][,key=F]" */
 	const char *pair; /* name of the pair, 1 to 64 of [A-Za-z0-9._-]; the etcd key begins with it */
+	const char *fence; /* a shell command, run before a fenced claim counts as won, with RETROVISOR_PAIR and RETROVISOR_TERM in
+			    * its environment; must end with status 0. NULL: none */
 	const char *who;  /* what the claim says of us, one line; a random id is added to it */
 };
 
@@ -46,7 +48,8 @@ void arbiter_destroy(struct arbiter *a);
 /* Readable when there is a reply. */
 int arbiter_fd(const struct arbiter *a);
 /* Asks for exactly this term; 0: for the first above all that were ever given. RV_EINVAL: a request is on its way. */
-int arbiter_claim(struct arbiter *a, uint64_t term);
+/* fence: run cfg.fence when the term is ours; if it fails the answer is ARBITER_UNREACHABLE, and a next claim runs it again. */
+int arbiter_claim(struct arbiter *a, uint64_t term, bool fence);
 /* Asks only what the highest term is: the reply's answer is ARBITER_WON if it is `term`, or less, else ARBITER_LOST. */
 int arbiter_look(struct arbiter *a, uint64_t term);
 /* 1 with *reply, 0: none yet. A child that died: ARBITER_UNREACHABLE, for ever. */

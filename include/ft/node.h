@@ -27,12 +27,17 @@ struct ft_disks {
 	int (*write)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data);
 	/* XXH3-64 of each FT_REGION bytes of the base, little-endian, appended to out. */
 	int (*digests)(void *ctx, unsigned disk, struct bytes *out);
+	bool shared[DISKS_MAX]; /* one image for both halves */
+	/* Shared: a backup is given what its primary read; the image does not change any more. */
+	int (*supply)(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data);
+	void (*stay)(void *ctx);
 	/* Bytes of the base. */
 	int (*base)(void *ctx, unsigned disk, uint64_t at, uint32_t len, uint8_t *data);
 };
 
 struct ft_node_cfg {
 	const char *pair;             /* its name */
+	bool fence;                   /* the arbiter's client has a fence to be run before we take over */
 	struct channel_auth *auth;
 	const struct channel_addr *peer; /* where a backup listens, when we are the primary; NULL: nowhere */
 	struct arbiter *arbiter;
@@ -46,6 +51,8 @@ struct ft_node_cfg {
 	struct ft_pairing *pairing;   /* backup: what ft_accept() gave; NULL: primary */
 	/* vCPU thread of a backup: the machine's state is here, its disks' requests are not begun yet. */
 	int (*loaded)(void *ctx);
+	/* vCPU thread of a primary: from here on a backup gets the log. */
+	void (*joined)(void *ctx);
 	void (*wanted)(void *ctx);    /* any thread: ft_node_serve() is to be called soon */
 	void (*announce)(void *ctx, bool first); /* link's thread, a few times: the machine is live here now */
 	void *ctx;                    /* of these and of disks */
@@ -73,6 +80,10 @@ int ft_node_load(struct ft_node *n, struct output_digest *sent);
 int ft_node_go_live(struct ft_node *n);
 /* The machine ended by itself, and its end is in the log: waits until the backup has it. */
 void ft_node_finish(struct ft_node *n);
+/* Output commit for what is no output (writes to a shared image): a ticket, vCPU thread; and waiting until the backup holds
+ * the log up to it, other threads. RV_EEND: that will not be. */
+uint64_t ft_node_ticket(struct ft_node *n);
+int ft_node_commit(struct ft_node *n, uint64_t ticket);
 bool ft_node_recording(const struct ft_node *n); /* somebody wants digests */
 
 /* ---- any thread ---- */
@@ -116,6 +127,7 @@ struct ft_offer {
 	bool console;
 	unsigned ndisks, nnets;
 	uint64_t sectors[DISKS_MAX];
+	bool shared[DISKS_MAX];          /* one image for both */
 	bool commit[DISKS_MAX];          /* the guest's writes reach the image: a primary may make it like its own */
 	int (*seed)(void *ctx, unsigned disk, uint64_t at, uint32_t len, const uint8_t *data);
 	void *ctx;

@@ -7,6 +7,7 @@
 #ifndef RV_RECORD_EVLOG_H
 #define RV_RECORD_EVLOG_H
 
+#include "port/disk.h"
 #include "port/nondet.h"
 #include "record/trace.h"
 
@@ -15,7 +16,8 @@
 	X(EVLOG_DIGEST, 64, "digest") /* a state digest and the registers there: struct evlog_digest */ \
 	X(EVLOG_END, 65, "end")       /* the recording ended here: struct evlog_end */              \
 	X(EVLOG_MARK, 66, "mark")     /* a point somebody marked; payload: printable text */       \
-	X(EVLOG_BASE, 67, "base")     /* first reads of base `instance`: block u64, XXH3-64 a block */
+	X(EVLOG_BASE, 67, "base")     /* first reads of base `instance`: block u64, XXH3-64 a block */ \
+	X(EVLOG_DATA, 68, "data")     /* the same of an image that a backup cannot read: block u64, blocks */
 
 enum evlog_kind {
 #define EVLOG_KIND_ENUM(name, value, text) name = value,
@@ -26,7 +28,7 @@ const char *evlog_kind_text(uint32_t kind);
 /* A record beside the history: a replay passes over it. */
 static inline bool evlog_kind_is_side(uint32_t kind)
 {
-	return kind == EVLOG_MARK || kind == EVLOG_BASE;
+	return kind == EVLOG_MARK || kind == EVLOG_BASE || kind == EVLOG_DATA;
 }
 
 struct evlog_record {
@@ -71,6 +73,9 @@ struct evlog_source_ops {
 	/* All records below this icount are there to be read: where a finished log ends. */
 	icount_t (*known)(struct evlog_source *s);
 };
+
+/* Blocks of an EVLOG_DATA record at most. */
+#define EVLOG_DATA_BLOCKS ((ND_PAYLOAD_MAX - 8u) / DISK_BLOCK)
 
 /* ---- writing ---- */
 enum evlog_sync { EVLOG_SYNC_NONE, EVLOG_SYNC_1S, EVLOG_SYNC_CHUNK };

@@ -22,6 +22,9 @@ const struct output_digest *recorder_sent(const struct recorder *r);
  * read before are logged. 0 or an error of the log. */
 int recorder_base_read(struct recorder *r, struct exec_point at, unsigned disk, uint64_t block,
 		       uint32_t nblocks, const uint8_t *data);
+/* The same, with the contents in place of digests: for a backup that cannot read the image itself. */
+int recorder_base_data(struct recorder *r, struct exec_point at, unsigned disk, uint64_t block,
+		       uint32_t nblocks, const uint8_t *data);
 /* From here on every block counts as not read before: a flight recording that drops its past begins anew. */
 void recorder_base_forget(struct recorder *r);
 /* The recording begins in the middle of a history: what had been sent there. */

@@ -91,7 +91,7 @@ def commit(rounds):
     first need not have the same at all. In the end both are equal."""
     rng, report = seeded(), []
     with Network() as net:
-        pair = Pair(net, commit=True)
+        pair = Pair(net, disk="commit=on")
         try:
             with open(pair.disk("B"), "r+b") as f:
                 f.seek(100 << 20)
@@ -109,6 +109,53 @@ def commit(rounds):
             sh("cmp", pair.disk("A"), pair.disk("B"))
             check_console(backup)
             say("both images are equal; " + text)
+        finally:
+            finish(pair)
+
+
+def shared(rounds):
+    """One image for both. The fence is what makes sure that a dead primary is dead: here it kills one that only hangs."""
+    rng, report = seeded(), []
+    with Network() as net:
+        pair = Pair(net, disk="shared")
+        fence = pair.work + "/fence"
+        with open(fence, "w") as f:
+            os.fchmod(f.fileno(), 0o700)
+            f.write("#!/bin/sh\necho $RETROVISOR_TERM >>%s.log\nkill -9 $(cat %s.victim)\nexit 0\n" % (fence, fence))
+        pair.options.append("--fence=" + fence)
+        try:
+            primary, backup, load = start(pair)
+            database = sql(pair)
+            for i in range(rounds):
+                with open(fence + ".victim", "w") as f:
+                    f.write(" ".join(str(p) for p in primary.group()))
+                if i % 2:
+                    time.sleep(pick_moment(rng))
+                    primary.signal_all(signal.SIGSTOP)
+                    backup.wait(("solo", "joining", "protected"), 30)
+                    primary.ends(10)
+                    load.goes_on()
+                    say("%s hung, was fenced, and %s took over" % (primary.name, backup.name))
+                    primary = backup
+                else:
+                    primary = kill_round(rng, pair, primary, backup, load, report)
+                backup = protect_again(pair, primary, other(primary.host))
+            with open(fence + ".log") as f:
+                terms = [int(t) for t in f.read().split()]
+            if terms != list(range(2, rounds + 2)):
+                raise Failure("the fence was run for terms %s" % terms)
+            if database.wait(300):
+                raise Failure("the database: " + database.stdout.read())
+            text = load.finish()
+            sh(RV, "ctl", primary.ctl, "stop")
+            if primary.ends(30) or backup.ends(60):
+                raise Failure("statuses %s and %s" % (primary.process.returncode, backup.process.returncode))
+            # As after a power cut: the journal is replayed, and nothing else is wrong.
+            subprocess.run(["e2fsck", "-fy", "-E", "journal_only", pair.disk("A")], stdout=subprocess.DEVNULL, check=False)
+            done = subprocess.run(["e2fsck", "-fn", pair.disk("A")], stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                raise Failure("the image: " + done.stdout[-1500:])
+            say("the image is sound; " + text)
         finally:
             finish(pair)
 
@@ -414,6 +461,7 @@ SCENARIOS = {
     "replace-backup": replace_backup,
     "hang": hang,
     "arbiter-down": arbiter_down,
+    "shared": shared,
     "switch": switch,
     "bad-links": bad_links,
     "refusals": refusals,

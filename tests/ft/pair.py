@@ -212,11 +212,11 @@ class Node:
 
 
 class Pair:
-    def __init__(self, net, options=(), arbiter=None, memory="1G", commit=False):
+    def __init__(self, net, options=(), arbiter=None, memory="1G", disk=""):
         self.net, self.options, self.memory = net, list(options), memory
         self.work = tempfile.mkdtemp(prefix="rvft.")
         self.nodes, self.peer_address = [], {}
-        self.disk_options = ",commit=on" if commit else ""
+        self.disk_options = "," + disk if disk else ""
         self.psk = self.work + "/psk"
         with open(self.psk, "w") as f:
             os.fchmod(f.fileno(), 0o600)
@@ -225,7 +225,7 @@ class Pair:
         self.arbiter = arbiter or "file:" + self.work + "/shared/term"
 
     def disk(self, host):
-        path = "%s/%s.img" % (self.work, host)
+        path = "%s/%s.img" % (self.work, "one" if "shared" in self.disk_options else host)
         if not os.path.exists(path):
             sh("cp", "--sparse=always", "--reflink=auto", GUEST + "/disk.img", path)
         return path

@@ -66,6 +66,15 @@ static void fuzz_ram(const uint8_t *data, size_t len)
 			abort();
 }
 
+static int fuzz_supply(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	uint64_t sum = disk + block;
+	(void)ctx;
+	for (size_t i = 0; i < (size_t)nblocks * DISK_BLOCK; i++)
+		sum += data[i];
+	return sum == UINT64_MAX ? RV_EIO : RV_OK;
+}
+
 /* Takes what there is, as a replayer would. */
 static void fuzz_drain(struct fuzzed *f)
 {
@@ -156,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct channel_frame frame;
 	struct ft_follow_stats stats;
 	size_t used = 0;
-	if (ft_follow_create(&f.follow) != RV_OK)
+	if (ft_follow_create(&f.follow, fuzz_supply, NULL) != RV_OK)
 		return 0;
 	while (channel_parse(data, size, &frame, &used) == 1) {
 		if (used > size || frame.data + frame.len != data + used)
@@ -233,7 +242,7 @@ bool fuzz_sample(unsigned which, struct bytes *out)
 	struct ft_hello h = { .version = FT_VERSION, .term = 3, .semantics = 2, .pair = "pair", .program = "0.1",
 			      .cpu_model = "rv-v2" };
 	struct ft_welcome w = { .version = FT_VERSION, .ndisks = 2, .nnets = 1,
-				.disk = { { 8, false, 1, digests }, { 4096, true, 3, digests } } };
+				.disk = { { 8, false, false, 1, digests }, { 4096, true, false, 3, digests } } };
 	struct ft_ack a = { 1, 2, 3, 4 };
 	struct bytes b = { 0 };
 	uint8_t ack[FT_ACK_LEN];

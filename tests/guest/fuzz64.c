@@ -21,7 +21,7 @@ const char guest_name[] = "fuzz64";
 
 /* VIRTIO 1.1, 4.1.4.3 */
 enum { C_DFSELECT = 0, C_DF = 4, C_GFSELECT = 8, C_GF = 12, C_MSIX = 16, C_STATUS = 20, C_QSELECT = 22, C_QSIZE = 24,
-       C_QENABLE = 28, C_QDESC = 32, C_QDRIVER = 40, C_QDEVICE = 48 };
+	C_QENABLE = 28, C_QDESC = 32, C_QDRIVER = 40, C_QDEVICE = 48 };
 
 struct dev {
 	unsigned slot;

@@ -29,6 +29,8 @@ struct tag {
 	struct disk_io *io;
 	enum tag_state state; /* under the lock, with threads */
 	int rc;
+	uint64_t ticket;      /* of a shared image's request */
+	bool uncommitted;     /* done, but for the image: the primary writes it, or we do when we are live */
 };
 
 struct disk_file {
@@ -36,9 +38,11 @@ struct disk_file {
 	struct disk_file_cfg cfg;
 	struct disk_files files;
 	uint8_t *edge; /* DISK_EDGES blocks a tag */
+	struct disk_shared shared; /* zeros: not */
+	bool following;       /* a backup with a shared image; under the lock */
 	bool threaded;
 	unsigned nthreads;
-	pthread_t thread[THREADS];
+	pthread_t thread[DISK_TAGS];
 
 	pthread_mutex_t lock;
 	pthread_cond_t work, done; /* done: somebody waits for a tag */
@@ -64,18 +68,40 @@ static long chaos_ns(struct disk_file *d)
 	return (long)(d->chaos % d->cfg.chaos_us) * 1000;
 }
 
+/* The image, behind the block log. Under the lock, which it may let go. A backup leaves a shared one alone. */
+static int work_commit(struct disk_file *d, unsigned t)
+{
+	struct tag *tag = &d->tag[t];
+	int rc = RV_OK;
+	if (!d->files.commit || tag->io->op == DISK_READ)
+		return RV_OK;
+	if (d->following) {
+		tag->uncommitted = true;
+		return RV_OK;
+	}
+	/* The before-images are one file: one at a time, then. */
+	if (d->files.before >= 0)
+		return disk_files_commit(&d->files, tag->io);
+	pthread_mutex_unlock(&d->lock);
+	if (d->shared.commit)
+		rc = d->shared.commit(d->shared.ctx, tag->ticket);
+	if (rc == RV_OK)
+		rc = disk_files_commit(&d->files, tag->io);
+	pthread_mutex_lock(&d->lock);
+	return rc;
+}
+
 static void work_one(struct disk_file *d, unsigned t)
 {
 	struct timespec nap = { .tv_nsec = chaos_ns(d) };
 	int rc;
-	/* With commit the before-images are shared: one at a time, then. */
-	if (!d->files.commit)
-		pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(&d->lock);
 	rc = disk_files_do(&d->files, d->tag[t].io, d->edge + (size_t)t * DISK_EDGES * DISK_BLOCK);
 	if (nap.tv_nsec)
 		nanosleep(&nap, NULL);
-	if (!d->files.commit)
-		pthread_mutex_lock(&d->lock);
+	pthread_mutex_lock(&d->lock);
+	if (rc == RV_OK)
+		rc = work_commit(d, t);
 	d->tag[t].rc = rc;
 	d->tag[t].state = TAG_DONE;
 	if (!d->cfg.by_clock) {
@@ -139,6 +165,8 @@ static void disk_file_begin(struct disk *disk, unsigned tag, struct disk_io *io)
 {
 	struct disk_file *d = (struct disk_file *)disk;
 	d->tag[tag].io = io;
+	if (d->shared.ticket)
+		d->tag[tag].ticket = d->shared.ticket(d->shared.ctx);
 	if (!d->threaded) {
 		d->tag[tag].state = TAG_BUSY;
 		return;
@@ -177,6 +205,7 @@ static int tag_wait(struct disk_file *d, unsigned tag)
 	if (t->state == TAG_DONE)
 		unannounce(d, tag);
 	t->state = TAG_IDLE;
+	t->uncommitted = false; /* the primary has done it */
 	pthread_mutex_unlock(&d->lock);
 	return t->rc;
 }
@@ -245,7 +274,7 @@ static int base_open(struct disk_file *d, struct rv_err *err)
 				  "--disk=%.300s: not a raw disk image: its size is no multiple of 512 bytes",
 				  f->path);
 	f->size = bytes;
-	if (flock(f->base, (d->cfg.commit && d->cfg.live ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
+	if (flock(f->base, (d->cfg.commit && d->cfg.live && !d->cfg.shared ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
 		return rv_err_set(err, RV_EPERM,
 				  "--disk=%.300s: in use by another machine%s", f->path,
 				  d->cfg.commit ? " (commit=on needs it alone)" :
@@ -262,6 +291,8 @@ int disk_file_create(struct disk_file **out, const struct disk_file_cfg *cfg, st
 	d->disk.ops = &disk_file_ops;
 	d->cfg = *cfg;
 	d->cfg.path = NULL; /* the caller's */
+	if (cfg->shared)
+		d->shared = *cfg->shared;
 	d->chaos = cfg->chaos_seed | 1;
 	d->files = (struct disk_files){ .path = strdup(cfg->path),
 					.base = -1,
@@ -320,7 +351,8 @@ static int start_live(struct disk_file *d, const char *log_path, const char *bef
 			return rv_err_set(err, rc, "too many devices");
 	}
 	d->threaded = true;
-	for (; d->nthreads < THREADS; d->nthreads++)
+	/* Requests of a backup with a shared image wait for what is still to come: none may wait for another. */
+	for (; d->nthreads < (d->files.supply ? DISK_TAGS : THREADS); d->nthreads++)
 		if (pthread_create(&d->thread[d->nthreads], NULL, worker, d) != 0)
 			break;
 	return d->nthreads ? RV_OK : rv_err_set(err, RV_ENOMEM, "no thread for the disk");
@@ -363,6 +395,7 @@ void disk_file_destroy(struct disk_file *d)
 			    d ? d->files.before : -1 };
 	if (!d)
 		return;
+	disk_file_stay(d);
 	pthread_mutex_lock(&d->lock);
 	d->closing = true;
 	pthread_cond_broadcast(&d->work);
@@ -376,11 +409,47 @@ void disk_file_destroy(struct disk_file *d)
 	pthread_cond_destroy(&d->done);
 	pthread_mutex_destroy(&d->lock);
 	free(d->files.own);
+	disk_supply_destroy(d->files.supply);
 	free(d->files.saved);
 	free(d->files.row);
 	free(d->files.path);
 	free(d->edge);
 	free(d);
+}
+
+/* ---- a backup with a shared image ---- */
+
+int disk_file_follow(struct disk_file *d, struct rv_err *err)
+{
+	int rc = disk_supply_create(&d->files.supply, d->files.size);
+	d->following = true;
+	return rc == RV_OK ? RV_OK : rv_err_set(err, rc, "--disk=%.300s: no room for a backup's cache", d->files.path);
+}
+
+int disk_file_supply(struct disk_file *d, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	return d->files.supply ? disk_supply_put(d->files.supply, block, nblocks, data) : RV_EINVAL;
+}
+
+void disk_file_stay(struct disk_file *d)
+{
+	if (d->files.supply)
+		disk_supply_stay(d->files.supply);
+}
+
+/* Requests that are in flight touch different blocks, so their order does not show. */
+int disk_file_live(struct disk_file *d)
+{
+	int rc = RV_OK;
+	pthread_mutex_lock(&d->lock);
+	d->following = false;
+	for (unsigned t = 0; rc == RV_OK && t < DISK_TAGS; t++) {
+		if (d->tag[t].uncommitted && d->tag[t].state != TAG_IDLE)
+			rc = disk_files_commit(&d->files, d->tag[t].io);
+		d->tag[t].uncommitted = false;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return rc;
 }
 
 struct disk_files *disk_file_files(struct disk_file *d)

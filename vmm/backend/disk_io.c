@@ -96,10 +96,15 @@ static int base_read_plain(const struct disk_files *f, uint64_t block, uint32_t 
 
 static int base_read(const struct disk_files *f, uint64_t block, uint32_t n, uint8_t *data)
 {
-	int rc = base_read_plain(f, block, n, data);
+	size_t got;
+	int rc;
+	if (f->supply && disk_supply_wait(f->supply, block, n)) {
+		rc = read_at(f->supply->cache, data, (size_t)n * DISK_BLOCK, block * DISK_BLOCK, &got);
+		return rc == RV_OK && got != (size_t)n * DISK_BLOCK ? RV_EIO : rc;
+	}
+	rc = base_read_plain(f, block, n, data);
 	for (uint32_t i = 0; rc == RV_OK && f->nrows && i < n; i++) {
 		const struct disk_before_row *r = before_find(f, block + i);
-		size_t got;
 		if (!r)
 			continue;
 		rc = read_at(f->before, data + (size_t)i * DISK_BLOCK, DISK_BLOCK,
@@ -259,11 +264,16 @@ static int do_write(struct disk_files *f, struct disk_io *io, uint8_t *edge)
 	}
 	if (rc == RV_OK)
 		rc = write_at(f->log, io->data, (size_t)io->nblocks * DISK_BLOCK, io->log * DISK_BLOCK);
-	if (rc == RV_OK)
-		rc = log_note(f, io->log, io->nblocks);
-	if (rc == RV_OK && f->commit)
-		rc = base_write(f, io->block, io->nblocks, io->data);
-	return rc;
+	return rc == RV_OK ? log_note(f, io->log, io->nblocks) : rc;
+}
+
+int disk_files_commit(struct disk_files *f, const struct disk_io *io)
+{
+	if (!f->commit || io->op == DISK_READ)
+		return RV_OK;
+	if (io->op == DISK_FLUSH)
+		return (f->before >= 0 && fdatasync(f->before) < 0) || fdatasync(f->base) < 0 ? RV_EIO : RV_OK;
+	return base_write(f, io->block, io->nblocks, io->op == DISK_WRITE ? io->data : NULL);
 }
 
 int disk_files_do(struct disk_files *f, struct disk_io *io, uint8_t *edge)
@@ -276,13 +286,8 @@ int disk_files_do(struct disk_files *f, struct disk_io *io, uint8_t *edge)
 		return rc;
 	case DISK_WRITE:
 		return do_write(f, io, edge);
-	case DISK_ZEROES:
-		return f->commit ? base_write(f, io->block, io->nblocks, NULL) : RV_OK;
+	case DISK_ZEROES: /* the index says it, and the image below */
 	case DISK_FLUSH:
-		if (!f->commit)
-			return RV_OK;
-		if ((f->before >= 0 && fdatasync(f->before) < 0) || fdatasync(f->base) < 0)
-			return RV_EIO;
 		return RV_OK;
 	}
 	return RV_EINVAL;

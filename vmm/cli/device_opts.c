@@ -37,9 +37,11 @@ static int disk_part(struct disk_opt *d, const char *value, const char *part, st
 		d->commit = true;
 	else if (!strcmp(part, "commit=off"))
 		d->commit = false;
+	else if (!strcmp(part, "shared"))
+		d->commit = d->shared = true;
 	else
 		return rv_err_set(err, RV_EUSAGE,
-				  "--disk=%.200s: '%.40s' is unknown; use ro or commit=on|off", value,
+				  "--disk=%.200s: '%.40s' is unknown; use ro, commit=on|off or shared", value,
 				  part);
 	return 0;
 }

@@ -12,6 +12,7 @@
 struct disk_opt {
 	char path[PATH_MAX]; /* as given; absolute after device_opts_finish() */
 	bool readonly, commit;
+	bool shared; /* one image for both halves of a pair; commit as well */
 };
 struct net_opt {
 	char spec[512]; /* what is left for the backend: "user,hostfwd=..." or "tap:NAME" */
@@ -26,7 +27,7 @@ struct device_opts {
 	const char *hvc; /* where the virtio console goes; NULL: there is none */
 };
 
-/* F[,ro][,commit=on|off] */
+/* F[,ro][,commit=on|off][,shared] */
 int device_opts_disk(struct device_opts *o, const char *value, struct rv_err *err);
 /* user[,hostfwd=...]|tap:NAME|none [,mac=XX:..][,mtu=N] */
 int device_opts_net(struct device_opts *o, const char *value, struct rv_err *err);

@@ -32,7 +32,7 @@ static int open_disk(struct host_devices *h, const struct disk_file_cfg *cfg, st
 }
 
 int host_devices_open(struct host_devices *h, const struct machine_opts *o, struct live *live,
-		      const struct base_reader *reader, struct rv_err *err)
+		      const struct base_reader *reader, const struct disk_shared *shared, struct rv_err *err)
 {
 	int rc = 0;
 
@@ -41,6 +41,7 @@ int host_devices_open(struct host_devices *h, const struct machine_opts *o, stru
 			.path = o->devices.disk[i].path,
 			.instance = i,
 			.commit = o->devices.disk[i].commit,
+			.shared = o->devices.disk[i].shared ? shared : NULL,
 			.live = live,
 			.by_clock = o->clock == LIVE_CLOCK_VIRTUAL,
 			.chaos_us = o->chaos ? 2000 : 0,

@@ -31,9 +31,9 @@ struct base_reader {
 };
 
 void host_devices_init(struct host_devices *h);
-/* Disks and networks of a live run, opened. */
+/* Disks and networks of a live run, opened. shared: for disks that are (half of a pair). */
 int host_devices_open(struct host_devices *h, const struct machine_opts *o, struct live *live,
-		      const struct base_reader *reader, struct rv_err *err);
+		      const struct base_reader *reader, const struct disk_shared *shared, struct rv_err *err);
 /* The bases of a trace's disks, opened read-only, and what of them is in the trace. No threads. */
 int host_devices_open_replay(struct host_devices *h, const struct trace *t,
 			     const struct base_opts *bases, const struct base_reader *reader,

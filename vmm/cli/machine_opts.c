@@ -30,7 +30,7 @@ const struct opt_spec machine_opt_specs[] = {
 	{ "memory", 0, "SIZE", OPT_MEMORY, "guest RAM, e.g. 1G (default: 512M)" },
 	{ "cpus", 0, "N", OPT_CPUS, "number of vCPUs, 1 (default) to 16" },
 	{ "disk", 0, "F[,ro][,commit=on]", OPT_DISK,
-	  "virtio disk from a raw image, up to 4; without commit=on the image stays as it is" },
+	  "virtio disk from a raw image, up to 4; without commit=on the image stays as it is; pairs: F,shared" },
 	{ "net", 0, "HOW", OPT_NET,
 	  "virtio network: user[,hostfwd=tcp:ADDR:PORT-:PORT...] or tap:NAME [,mac=][,mtu=]" },
 	{ "hvc", 0, "WHERE", OPT_HVC, "a virtio console (hvc0): stdio, file:PATH or pty" },
@@ -283,6 +283,10 @@ int machine_opts_check(struct machine_opts *o, const char *command, struct rv_er
 	if (o->catch_up && o->clock == LIVE_CLOCK_VIRTUAL)
 		return rv_err_set(err, RV_EUSAGE,
 				  "--clock-catch-up: needs --clock=host (a virtual clock has no gaps)");
+	for (unsigned i = 0; i < o->devices.ndisks; i++)
+		if (o->devices.disk[i].shared && !o->pair)
+			return rv_err_set(err, RV_EUSAGE, "--disk=%.200s: shared is for primary and backup",
+					  o->devices.disk[i].path);
 	if (o->gdb_wait && !o->gdb)
 		return rv_err_set(err, RV_EUSAGE, "--gdb-wait: needs --gdb=ADDR");
 	if ((o->keep_ns || o->keep_bytes) && strcmp(command, "record") != 0)

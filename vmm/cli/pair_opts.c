@@ -8,7 +8,7 @@
 #include "parse.h"
 
 enum { OPT_BACKUP, OPT_LISTEN, OPT_PSK, OPT_CERT, OPT_KEY, OPT_CA, OPT_ARBITER, OPT_PAIR, OPT_TIMEOUT, OPT_MAX_LAG,
-       OPT_METRICS };
+	OPT_METRICS, OPT_FENCE };
 
 #define TIMEOUT_MIN 50u
 #define TIMEOUT_MAX 60000u
@@ -23,6 +23,7 @@ const struct opt_spec pair_opt_specs[PAIR_OPTS] = {
 	{ "pair", 0, "NAME", OPT_PAIR, "of the pair, the same on both halves (default: retrovisor)" },
 	{ "timeout", 0, "MS", OPT_TIMEOUT, "silence after which the other half counts as lost (500)" },
 	{ "max-lag", 0, "MS", OPT_MAX_LAG, "how far a backup may be behind before the guest is held up (100)" },
+	{ "fence", 0, "CMD", OPT_FENCE, "with shared disks: cuts the other half off them; must end with 0" },
 	{ "metrics", 0, "ADDR", OPT_METRICS, "serve OpenMetrics at unix:PATH or a port of loopback" },
 	{ "listen", 0, "HOST:PORT", OPT_LISTEN, "where a primary may call" },
 };
@@ -49,7 +50,7 @@ int pair_opts_set(void *pair_opts, int id, const char *value, struct rv_err *err
 	const char **const text[] = { [OPT_BACKUP] = &o->backup, [OPT_LISTEN] = &o->listen, [OPT_PSK] = &o->auth.psk,
 				      [OPT_CERT] = &o->auth.cert, [OPT_KEY] = &o->auth.key, [OPT_CA] = &o->auth.ca,
 				      [OPT_ARBITER] = &o->arbiter, [OPT_PAIR] = &o->pair,
-				      [OPT_METRICS] = &o->metrics };
+				      [OPT_METRICS] = &o->metrics, [OPT_FENCE] = &o->fence };
 
 	if (id == OPT_TIMEOUT)
 		return set_ms(&o->timeout_ms, "timeout", value, err);
@@ -76,5 +77,9 @@ int pair_opts_check(const struct pair_opts *o, const struct machine_opts *m, boo
 		if (strncmp(m->devices.net[i].spec, "tap:", 4) != 0)
 			return rv_err_set(err, RV_EUSAGE, "%s: --net=%.60s: its connections would die with this host; "
 					  "use tap:NAME", command, m->devices.net[i].spec);
+	for (unsigned i = 0; i < m->devices.ndisks; i++)
+		if (m->devices.disk[i].shared && !o->fence)
+			return rv_err_set(err, RV_EUSAGE, "%s: --disk=%.200s: shared needs --fence=CMD: without one a half that "
+					  "is only hung could write after the other took over", command, m->devices.disk[i].path);
 	return 0;
 }

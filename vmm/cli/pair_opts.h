@@ -10,12 +10,13 @@ struct pair_opts {
 	const char *backup;  /* where the other half listens; NULL: nowhere */
 	const char *listen;  /* a backup: where we do */
 	const char *arbiter, *pair;
+	const char *fence;   /* a command that cuts the other half off shared storage; NULL: none */
 	struct channel_auth_cfg auth;
 	unsigned timeout_ms, max_lag_ms;
 	const char *metrics; /* where figures can be read; NULL: nowhere */
 };
 
-#define PAIR_OPTS 11u
+#define PAIR_OPTS 12u
 #define PAIR_OPTS_PRIMARY (PAIR_OPTS - 1) /* the last, --listen, is a backup's alone */
 extern const struct opt_spec pair_opt_specs[PAIR_OPTS];
 void pair_opts_init(struct pair_opts *o);

@@ -96,8 +96,13 @@ int session_live_lock(struct session *s, const struct machine_opts *o, const cha
 /* Keys, addresses, the arbiter's process: before there are threads. */
 int session_pair_prepare(struct session *s, const struct machine_opts *o, struct rv_err *err);
 int session_pair_primary(struct session *s, const struct machine_opts *o, struct rv_err *err);
+int session_pair_follow(struct session *s, const struct machine_opts *o, struct rv_err *err);
 /* Waits for a primary, and builds the machine it describes. o gets what that is. */
 int session_pair_backup(struct session *s, struct machine_opts *o, struct rv_err *err);
+/* Of a shared disk (backend/disk.h); ctx is the session. */
+int session_pair_base_read(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data);
+uint64_t session_pair_ticket(void *ctx);
+int session_pair_commit(void *ctx, uint64_t ticket);
 int session_pair_run(struct session *s, struct machine_result *result);
 int session_pair_end(const struct session *s, int rc, struct rv_err *err);
 void session_pair_stop(void *ctx); /* signal handlers; ctx is the session */

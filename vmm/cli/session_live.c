@@ -117,14 +117,15 @@ int session_live_ports(struct session *s, const struct machine_opts *o, struct r
 		.uncounted = !(o->engine->caps & ENGINE_CAP_EXACT),
 		.virtual_waits = o->clock == LIVE_CLOCK_VIRTUAL && (person || !strcmp(o->serial, "pty")),
 	};
-	const struct base_reader reader = { live_base_read, s };
+	const struct base_reader reader = { o->pair ? session_pair_base_read : live_base_read, s };
+	const struct disk_shared shared = { session_pair_ticket, session_pair_commit, s };
 	int rc = live_create(&s->live, &live);
 
 	if (rc)
 		return rv_err_set(err, rc, "cannot make the live ports: %s", rv_status_text(rc));
 	s->gate.to_nondet = live_nondet(s->live);
 	s->gate_out.to_output = &s->host.output;
-	return host_devices_open(&s->host, o, s->live, &reader, err);
+	return host_devices_open(&s->host, o, s->live, &reader, &shared, err);
 }
 
 static int live_consoles(struct session *s, const struct machine_opts *o, struct rv_err *err)
@@ -538,7 +539,7 @@ int session_open_backup(struct session **out, struct machine_opts *o, struct rv_
 	s->jit = o->jit;
 	s->opts = o;
 	if ((rc = session_pair_prepare(s, o, err)) || (rc = session_live_ports(s, o, err)) ||
-	    (rc = session_live_fence(s, o, NULL, err)) || (s->ctl && (rc = ctl_start(s->ctl, err))) ||
+	    (rc = session_pair_follow(s, o, err)) || (rc = session_live_fence(s, o, NULL, err)) || (s->ctl && (rc = ctl_start(s->ctl, err))) ||
 	    (rc = session_pair_backup(s, o, err)) || (rc = session_live_lock(s, o, NULL, err))) {
 		session_close(s);
 		return rc;

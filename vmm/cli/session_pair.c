@@ -104,6 +104,49 @@ static int settle_block(void *ctx, uint64_t block, bool zero, uint64_t log)
 	return disk_file_settle(ctx, block, zero, log);
 }
 
+/* ---- shared disks ---- */
+
+/* A backup cannot read the image: it is ahead of it. So it gets what was read. */
+int session_pair_base_read(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	struct session *s = ctx;
+	const struct exec_point at = { machine_icount(s->machine), machine_seq(s->machine) };
+
+	if (!s->opts->devices.disk[disk].shared || s->replayer || !ft_node_recording(s->pair->node))
+		return RV_OK;
+	return recorder_base_data(s->recorder, at, disk, block, nblocks, data);
+}
+
+uint64_t session_pair_ticket(void *ctx)
+{
+	return ft_node_ticket(((struct session *)ctx)->pair->node);
+}
+
+int session_pair_commit(void *ctx, uint64_t ticket)
+{
+	return ft_node_commit(((struct session *)ctx)->pair->node, ticket);
+}
+
+static int pair_supply(void *ctx, unsigned disk, uint64_t block, uint32_t nblocks, const uint8_t *data)
+{
+	struct session *s = ctx;
+
+	return disk < s->host.ndisks ? disk_file_supply(s->host.disk[disk], block, nblocks, data) : RV_EDAMAGED;
+}
+
+static void pair_stay(void *ctx)
+{
+	struct session *s = ctx;
+
+	for (unsigned i = 0; i < s->host.ndisks; i++)
+		disk_file_stay(s->host.disk[i]);
+}
+
+static void pair_joined(void *ctx)
+{
+	recorder_base_forget(((struct session *)ctx)->recorder);
+}
+
 /* With commit=on the image has what the guest wrote before this half joined. */
 static int pair_loaded(void *ctx)
 {
@@ -111,7 +154,7 @@ static int pair_loaded(void *ctx)
 	int rc = RV_OK;
 
 	for (unsigned i = 0; rc == RV_OK && i < s->host.ndisks; i++) {
-		if (!s->opts->devices.disk[i].commit)
+		if (!s->opts->devices.disk[i].commit || s->opts->devices.disk[i].shared)
 			continue;
 		rc = machine_disk_each(s->machine, i, settle_block, s->host.disk[i]);
 		if (rc == RV_OK)
@@ -155,7 +198,7 @@ int session_pair_prepare(struct session *s, const struct machine_opts *o, struct
 {
 	const struct pair_opts *p = o->pair;
 	char host[65] = "?", who[128];
-	struct arbiter_cfg cfg = { .spec = p->arbiter, .pair = p->pair, .who = who };
+	struct arbiter_cfg cfg = { .spec = p->arbiter, .pair = p->pair, .fence = p->fence, .who = who };
 	struct pair *pair = calloc(1, sizeof(*pair));
 	int rc;
 
@@ -192,7 +235,7 @@ static int pair_open(struct session *s, const struct machine_opts *o, const stru
 		     const void *kernel, const void *initrd, struct rv_err *err)
 {
 	struct pair *p = s->pair;
-	const struct ft_node_cfg cfg = {
+	struct ft_node_cfg cfg = {
 		.pair = o->pair->pair,
 		.auth = p->auth,
 		.peer = p->peer,
@@ -206,15 +249,22 @@ static int pair_open(struct session *s, const struct machine_opts *o, const stru
 		.kernel = kernel,
 		.initrd = initrd,
 		.disks = { .n = s->host.ndisks, .read = pair_disk_read, .write = pair_disk_write,
-			   .digests = pair_disk_digests, .base = pair_disk_base },
+			   .digests = pair_disk_digests, .base = pair_disk_base, .supply = pair_supply,
+			   .stay = pair_stay },
+		.fence = o->pair->fence != NULL,
 		.pairing = p->pairing,
 		.loaded = pair_loaded,
+		.joined = pair_joined,
 		.wanted = pair_wanted,
 		.announce = pair_announce,
 		.ctx = s,
 	};
 	struct ft_node *node = NULL;
-	int rc = ft_node_create(&node, &cfg, err);
+	int rc;
+
+	for (unsigned i = 0; i < s->host.ndisks; i++)
+		cfg.disks.shared[i] = o->devices.disk[i].shared;
+	rc = ft_node_create(&node, &cfg, err);
 
 	pthread_mutex_lock(&p->lock);
 	p->node = node;
@@ -283,10 +333,24 @@ static int make_offer(struct session *s, const struct machine_opts *o, struct rv
 	for (unsigned i = 0; !rc && i < f->ndisks; i++) {
 		f->sectors[i] = disk_file_sectors(s->host.disk[i]);
 		f->commit[i] = o->devices.disk[i].commit;
+		f->shared[i] = o->devices.disk[i].shared;
+		if (f->shared[i])
+			continue;
 		rc = disk_file_digests(s->host.disk[i], FT_REGION, &f->digests[i]);
 		if (rc)
 			rv_err_set(err, rc, "--disk=%.300s: %s", o->devices.disk[i].path, rv_status_text(rc));
 	}
+	return rc;
+}
+
+/* Caches of shared disks: files, and so before the fence. */
+int session_pair_follow(struct session *s, const struct machine_opts *o, struct rv_err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < s->host.ndisks; i++)
+		if (o->devices.disk[i].shared)
+			rc = disk_file_follow(s->host.disk[i], err);
 	return rc;
 }
 
@@ -401,6 +465,8 @@ static int go_live(struct session *s)
 {
 	int rc = ft_node_go_live(s->pair->node);
 
+	for (unsigned i = 0; !rc && i < s->host.ndisks; i++)
+		rc = disk_file_live(s->host.disk[i]);
 	if (rc)
 		return rc;
 	recorder_resume(s->recorder, replayer_sent(s->replayer));

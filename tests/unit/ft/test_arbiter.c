@@ -64,8 +64,8 @@ static struct arbiter_reply wait_reply(struct arbiter *a)
 
 static struct arbiter_reply claim(struct arbiter *a, uint64_t term)
 {
-	assert_int_equal(arbiter_claim(a, term), RV_OK);
-	assert_int_equal(arbiter_claim(a, term), RV_EINVAL); /* one at a time */
+	assert_int_equal(arbiter_claim(a, term, false), RV_OK);
+	assert_int_equal(arbiter_claim(a, term, false), RV_EINVAL); /* one at a time */
 	return wait_reply(a);
 }
 
@@ -114,6 +114,29 @@ static void test_file(void **state)
 	check_contract(spec);
 }
 
+/* A fence that fails is asked again, under the term that is ours already. */
+static void test_fence(void **state)
+{
+	char spec[100], fence[200];
+	const struct arbiter_cfg cfg = { .spec = spec, .pair = "p", .who = "w", .fence = fence };
+	struct arbiter_reply r;
+	struct arbiter *a = NULL;
+	struct rv_err err = { 0 };
+	(void)state;
+	snprintf(spec, sizeof(spec), "file:%s/fenced", dir);
+	snprintf(fence, sizeof(fence), "[ $RETROVISOR_PAIR = p ] && [ $RETROVISOR_TERM = 1 ] && [ -e %s/open ]", dir);
+	assert_int_equal(arbiter_create(&a, &cfg, &err), RV_OK);
+	assert_int_equal(arbiter_claim(a, 1, true), RV_OK);
+	r = wait_reply(a);
+	assert_int_equal(r.answer, ARBITER_UNREACHABLE);
+	assert_non_null(strstr(r.text, "fence"));
+	snprintf(fence, sizeof(fence), "%s/open", dir);
+	assert_int_equal(mkdir(fence, 0700), 0);
+	assert_int_equal(arbiter_claim(a, 1, true), RV_OK);
+	assert_int_equal(wait_reply(a).answer, ARBITER_WON);
+	arbiter_destroy(a);
+}
+
 /* Sixteen at once, ten times: one of them, each time. */
 static void test_race(void **state)
 {
@@ -126,7 +149,7 @@ static void test_race(void **state)
 	for (uint64_t term = 1; term <= 10; term++) {
 		unsigned won = 0;
 		for (unsigned i = 0; i < 16; i++)
-			assert_int_equal(arbiter_claim(a[i], term), RV_OK);
+			assert_int_equal(arbiter_claim(a[i], term, false), RV_OK);
 		for (unsigned i = 0; i < 16; i++) {
 			struct arbiter_reply r = wait_reply(a[i]);
 			assert_int_not_equal(r.answer, ARBITER_UNREACHABLE);
@@ -305,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_file_faults, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_etcd, set_up, tear_down),

@@ -92,14 +92,14 @@ static void test_welcome(void **state)
 	struct bytes b = { 0 };
 	(void)state;
 	memset(digests, 7, sizeof(digests));
-	w.disk[0] = (struct ft_disk_offer){ 4096, true, 2, digests };
-	w.disk[1] = (struct ft_disk_offer){ 8, false, 1, digests + 16 };
+	w.disk[0] = (struct ft_disk_offer){ 4096, true, false, 2, digests };
+	w.disk[1] = (struct ft_disk_offer){ 8, true, true, 1, digests + 16 };
 	ft_welcome_encode(&w, &b);
 	assert_true(ft_welcome_decode(&got, b.data, b.len));
 	assert_int_equal(got.nnets, 3);
 	assert_true(got.console);
 	assert_int_equal(got.disk[0].nregions, 2);
-	assert_true(got.disk[0].commit && !got.disk[1].commit);
+	assert_true(got.disk[0].commit && !got.disk[0].shared && got.disk[1].shared);
 	assert_memory_equal(got.disk[1].digests, digests + 16, 8);
 	for (size_t len = 0; len < b.len; len++)
 		assert_false(ft_welcome_decode(&got, b.data, len));

@@ -155,7 +155,7 @@ static void test_follow(void **state)
 	struct evlog_record rec;
 	struct ft_follow *f = NULL;
 	(void)state;
-	assert_int_equal(ft_follow_create(&f), RV_OK);
+	assert_int_equal(ft_follow_create(&f, NULL, NULL), RV_OK);
 	ft_follow_begin(f, (struct exec_point){ 100, 7 }, session);
 	assert_int_equal(next(f, false, 100, &rec), EVLOG_LATER);
 	put(f, &h, 120, 1000000, 2, 110, 7, RV_OK);
@@ -209,7 +209,7 @@ static void test_follow_waits(void **state)
 	struct ft_follow *f = NULL;
 	pthread_t thread;
 	(void)state;
-	assert_int_equal(ft_follow_create(&f), RV_OK);
+	assert_int_equal(ft_follow_create(&f, NULL, NULL), RV_OK);
 	ft_follow_begin(f, (struct exec_point){ 10, 0 }, session);
 	assert_int_equal(pthread_create(&thread, NULL, late, f), 0);
 	assert_int_equal(next(f, true, 10, &rec), 1);
