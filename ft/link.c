@@ -94,7 +94,7 @@ static void begin_join(struct ft_node *n)
 		n->chan_dead = true;
 		return;
 	}
-	n->join_copied = n->join_all = n->protect_sent = n->switch_due = false;
+	n->join_all = n->protect_due = n->switch_due = false;
 	n->number = n->crc = 0;
 	n->sent_known = n->acked = 0;
 	n->join_began = n->heard_at = ft_now();
@@ -138,8 +138,7 @@ static void act(struct ft_node *n, uint32_t actions, enum ft_role from, enum ft_
 	if (actions & FT_DO_JOIN)
 		begin_join(n);
 	if (actions & FT_DO_SEND_PROTECT) {
-		/* The lease begins with what the backup has acknowledged by then. */
-		put(n, FT_MSG_PROTECT, NULL, 0);
+		n->protect_due = true; /* when it has the log of all that left until now */
 		n->lease_stamp = ft_now();
 	}
 	if (actions & FT_DO_SEND_SWITCH)
@@ -372,8 +371,6 @@ static void send_log(struct ft_node *n)
 	struct evlog_header h = { .number = n->number, .prev_crc = n->crc };
 	uint8_t header[FT_LOG_HEADER];
 	icount_t known;
-	if (channel_unsent(n->chan) > UNSENT_MAX)
-		return;
 	ft_stream_take(n->stream, &n->batch, &known);
 	bytes_clear(&n->chunk);
 	if (n->batch.n) {
@@ -436,11 +433,20 @@ static void pump_log(struct ft_node *n)
 	struct ft_stream_stats s;
 	if (!ft_stream_started(n->stream) || !log_may_go(n))
 		return;
+	if (channel_unsent(n->chan) > UNSENT_MAX)
+		return;
 	ft_stream_stats(n->stream, &s);
 	if (ft_stream_urgent(n->stream) || now >= n->log_at + beat ||
 	    (now >= n->log_at + (LOG_PERIOD < beat ? LOG_PERIOD : beat) && s.known != n->sent_known))
 		send_log(n);
-	if (n->switch_due) {
+	if (n->protect_due && s.known >= s.loose) {
+		/* All of it goes before the word: who has that may take over. */
+		send_log(n);
+		put(n, FT_MSG_PROTECT, NULL, 0);
+		n->lease_stamp = ft_now();
+		n->protect_due = false;
+	}
+	if (n->switch_due && !n->protect_due) {
 		bool standing;
 		pthread_mutex_lock(&n->lock);
 		standing = n->standing;

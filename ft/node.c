@@ -101,7 +101,9 @@ bool ft_node_recording(const struct ft_node *n)
 
 uint64_t ft_node_ticket(struct ft_node *n)
 {
-	return machine_icount(n->cfg.machine) + 1;
+	const icount_t need = machine_icount(n->cfg.machine) + 1;
+	ft_stream_ticket(n->stream, need);
+	return need;
 }
 
 int ft_node_commit(struct ft_node *n, uint64_t ticket)

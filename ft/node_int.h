@@ -57,7 +57,7 @@ struct ft_node {
 	unsigned announced;
 	char connect_error[512];
 	uint8_t session[16];
-	bool join_copied, join_all; /* its position is taken; all was put into the channel */
+	bool join_all;          /* all of the state was put into the channel */
 	uint64_t join_began;
 	struct evlog_batch batch;
 	struct bytes chunk;
@@ -67,7 +67,7 @@ struct ft_node {
 	uint64_t moved;         /* bytes that the socket took */
 	uint64_t log_at, lease_stamp; /* when the last LOG was sent; stamp of the last that was acknowledged */
 	uint64_t heard_at, acked_at;  /* the last message in, the last ACK out */
-	bool ack_due, ready_sent, protect_sent, switch_due;
+	bool ack_due, ready_sent, protect_due, switch_due;
 	struct ft_ack ack;
 	uint64_t lost_from;     /* a backup: when the primary was last heard of before the loss */
 };

@@ -33,7 +33,7 @@ struct ft_stream {
 	struct evlog_batch batch;
 	struct held *first, **last;
 	uint64_t held, held_bytes;
-	icount_t acked;
+	icount_t acked, loose;
 	bool hold, discard;
 	/* vCPU thread. */
 	uint64_t slept_until;
@@ -167,6 +167,8 @@ static void stream_emit(struct output *out, icount_t icount, enum out_kind kind,
 		held_push_locked(s, icount, kind, instance, data, len);
 		kick(s);
 	} else if (!s->discard) {
+		if (icount + 1 > s->loose)
+			s->loose = icount + 1;
 		output_emit(s->host, icount, kind, instance, data, len);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -270,6 +272,14 @@ void ft_stream_discard(struct ft_stream *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+void ft_stream_ticket(struct ft_stream *s, icount_t need)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!s->hold && need > s->loose)
+		s->loose = need;
+	pthread_mutex_unlock(&s->lock);
+}
+
 int ft_stream_commit(struct ft_stream *s, icount_t need)
 {
 	int rc;
@@ -324,6 +334,6 @@ void ft_stream_slow(struct ft_stream *s, unsigned permille)
 void ft_stream_stats(struct ft_stream *s, struct ft_stream_stats *out)
 {
 	pthread_mutex_lock(&s->lock);
-	*out = (struct ft_stream_stats){ s->held, s->held_bytes, atomic_load(&s->known), s->acked };
+	*out = (struct ft_stream_stats){ s->held, s->held_bytes, atomic_load(&s->known), s->acked, s->loose };
 	pthread_mutex_unlock(&s->lock);
 }

@@ -28,6 +28,8 @@ struct output *ft_stream_output(struct ft_stream *s);
 void ft_stream_start(struct ft_stream *s, icount_t at);
 bool ft_stream_started(const struct ft_stream *s);
 
+/* vCPU thread: something begins that ft_stream_commit() will be asked about. */
+void ft_stream_ticket(struct ft_stream *s, icount_t need);
 /* Other threads: waits until nothing is held, or the backup has the log below this icount. RV_EEND: discarded. */
 int ft_stream_commit(struct ft_stream *s, icount_t need);
 
@@ -48,6 +50,8 @@ void ft_stream_slow(struct ft_stream *s, unsigned permille);
 struct ft_stream_stats {
 	uint64_t held, held_bytes; /* outputs that wait */
 	icount_t known, acked;
+	/* What left, or began, without being held reaches to below this icount: who is to protect us must have the log to here. */
+	icount_t loose;
 };
 void ft_stream_stats(struct ft_stream *s, struct ft_stream_stats *out); /* any thread */
 

@@ -75,7 +75,14 @@ static void test_output_commit(void **state)
 	append(s, 12, 0);
 	emit(s, 13, "b");
 	assert_int_equal(host.len, 2);
+	/* What left unheld must be in the log before a backup may rely on it. */
+	ft_stream_stats(s, &st);
+	assert_int_equal(st.loose, 14);
+	ft_stream_ticket(s, 17);
 	ft_stream_hold(s);
+	ft_stream_ticket(s, 19);
+	ft_stream_stats(s, &st);
+	assert_int_equal(st.loose, 17);
 	append(s, 20, 1);
 	wakes = 0;
 	emit(s, 20, "c");
