@@ -161,6 +161,9 @@ def shared(rounds):
 
 
 def finish(pair, arbiter=None):
+    if sys.exc_info()[0]:
+        for node in pair.nodes:
+            say("%s (exit status %s) had said: %s" % (node.name, node.process.poll(), node.text()[-800:]))
     if arbiter:
         arbiter.close()
     try:
