@@ -262,11 +262,14 @@ static icount_t replayer_horizon(struct nondet *nd, icount_t icount)
 	icount_t at = icount;
 
 	if (!r->error) {
+		/* Asked first: what is not there after that has no record below it. The other way round both may
+		 * come in between, the record and the knowledge that reaches beyond it. */
+		const icount_t known = r->log->ops->known(r->log);
 		int rc = replayer_peek(r, false, 0);
 		if (rc == 1)
 			at = r->ahead.at.icount;
 		else if (rc == 0 || rc == EVLOG_LATER)
-			at = r->log->ops->known(r->log);
+			at = known;
 	}
 	if (at > icount)
 		return at;

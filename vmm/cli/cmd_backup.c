@@ -82,8 +82,9 @@ static int backup_main(const struct cli_command *self, int argc, char **argv)
 	for (;;) {
 		int status = one_pairing(self->name, &o, &stopped);
 
-		/* Lost its primary too early, or lost what it had taken over: a backup again. A crash likewise. */
-		if (stopped || (status != rv_status_exit(RV_EHALTED) && status < 128))
+		/* Lost its primary too early, or lost what it had taken over: a backup again. So after a crash, and after
+		 * a divergence, of which it has told: a new copy of the machine is better than none. */
+		if (stopped || (status != rv_status_exit(RV_EHALTED) && status != rv_status_exit(RV_EDIVERGED) && status < 128))
 			return stopped && status == rv_status_exit(RV_EHALTED) ? 0 : status;
 		if (status >= 128)
 			fprintf(stderr, "retrovisor: backup: its process died of signal %d\n", status - 128);

@@ -543,6 +543,8 @@ int session_pair_end(const struct session *s, int rc, struct rv_err *err)
 	struct ft_stats st;
 
 	ft_node_stats(s->pair->node, &st);
+	if (rc == RV_EDIVERGED && s->replayer)
+		return rv_err_set(err, rc, "the replay of the primary's machine diverged: no backup any more");
 	if (rc)
 		return session_live_failed(s, rc, err);
 	if (st.end == FT_END_LOST || st.end == FT_END_NO_PRIMARY)

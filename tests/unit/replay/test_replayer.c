@@ -321,10 +321,54 @@ static void test_port_hostile(void **state)
 	hand_stop(&h);
 }
 
+/* A log that is still being written, by somebody who is quick: whenever one looks how far it reaches, there is more. */
+struct growing {
+	struct evlog_source source;
+	icount_t known, asked;
+	bool there;
+};
+
+static int growing_next(struct evlog_source *source, bool wait, icount_t at, struct evlog_record *rec, struct rv_err *err)
+{
+	struct growing *g = (struct growing *)source;
+	(void)wait;
+	(void)at;
+	(void)err;
+	if (!g->there)
+		return EVLOG_LATER;
+	*rec = (struct evlog_record){ .at = { 50, 0 }, .kind = ND_ANNOUNCE };
+	return 1;
+}
+
+static icount_t growing_known(struct evlog_source *source)
+{
+	struct growing *g = (struct growing *)source;
+	const icount_t known = g->known;
+	/* Between this look and whatever is done next, a record at 50 comes in, and all below 100 is known. */
+	g->there = true;
+	g->known = 100;
+	return g->asked ? g->known : known;
+}
+
+/* The replay of a backup must not run beyond a record that came in while it asked how far it may run. */
+static void test_horizon_of_a_growing_log(void **state)
+{
+	static const struct evlog_source_ops ops = { .next = growing_next, .known = growing_known };
+	struct replayer *r = NULL;
+	(void)state;
+	for (unsigned there_first = 0; there_first < 2; there_first++) {
+		struct growing g = { .source = { .ops = &ops }, .known = 10, .asked = there_first };
+		assert_int_equal(replayer_create(&r, &g.source, NULL), 0);
+		assert_true(nondet_horizon(replayer_nondet(r), 5) <= 50);
+		replayer_destroy(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faithful),       cmocka_unit_test(test_outside_ends),
+		cmocka_unit_test(test_horizon_of_a_growing_log),
 		cmocka_unit_test(test_incomplete),     cmocka_unit_test(test_divergence),
 		cmocka_unit_test(test_other_end),      cmocka_unit_test(test_port_order),
 		cmocka_unit_test(test_port_divergence), cmocka_unit_test(test_port_hostile),
