@@ -35,6 +35,8 @@ static void fuzz_hello(const uint8_t *data, size_t len)
 	bytes_fini(&again);
 }
 
+static volatile uint64_t sink; /* so that what is read is read */
+
 static void fuzz_welcome(const uint8_t *data, size_t len)
 {
 	struct ft_welcome w;
@@ -44,8 +46,7 @@ static void fuzz_welcome(const uint8_t *data, size_t len)
 	for (unsigned i = 0; i < w.ndisks; i++)
 		for (uint32_t k = 0; k < w.disk[i].nregions; k++)
 			sum += le64_get(w.disk[i].digests + 8 * k);
-	if (sum == 1)
-		abort(); /* so that the sum is made */
+	sink = sum;
 }
 
 static void fuzz_machine(const uint8_t *data, size_t len)
